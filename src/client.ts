@@ -1,0 +1,86 @@
+/**
+ * createClient: one remote service, one bounded pool. Read it first: it names every part in the order a request passes them.
+ *
+ *     client.fetch → fetch/ (undici's fetch, body behind a gate) → wire/drain (one Body per response) → wire/agent → socket
+ */
+import { type Dispatcher, getGlobalDispatcher } from 'undici'
+import { type Fetch, type FetchInit, fetchOn } from './fetch/fetch.ts'
+import { clientDefaults, type ClientOptions, resolveClient } from './options.ts'
+import { createAgent } from './wire/agent.ts'
+import { createDrain } from './wire/drain.ts'
+import type { ClientStats } from './wire/stats.ts'
+
+/** One remote service with its own bounded pool. */
+export interface Client {
+  readonly name: string
+  /** Drop-in `fetch` on this client's pool. Read, cancel or forget the body: its socket comes back. */
+  readonly fetch: Fetch
+  /** The undici dispatcher below, for `undici.request`, SDKs and composition. Bodies on it have the same contract. */
+  readonly dispatcher: Dispatcher
+  /** What is open, waiting, held and ended now: a copy, never updated. */
+  stats(): ClientStats
+  /**
+   * Takes no new request, ends drains at once, gives bodies nobody touches up after `drain.stall`, and waits for the
+   * responses being read. A dispatcher of your own stays open, and is not waited for.
+   */
+  close(): Promise<void>
+  /** Ends everything now; readers get `error`. A dispatcher of your own stays open. */
+  destroy(error?: Error): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/**
+ * A client for one remote service.
+ * @throws InvalidOptionError naming the option, its value and what is accepted; unknown names are refused.
+ */
+export function createClient(options?: ClientOptions): Client {
+  const resolved = resolveClient(options)
+  const { name, origin, headers } = resolved
+  const { dispatcher: pool, owned } = createAgent(resolved)
+  const limit = owned ? (resolved.connections ?? clientDefaults.connections) : undefined
+  const drain = createDrain(resolved.drain, name, limit)
+  const dispatcher = drain.over(pool)
+
+  async function close(): Promise<void> {
+    drain.stop()
+    if (owned) await pool.close()
+  }
+
+  return {
+    name,
+    dispatcher,
+    fetch: (input, init) => fetchOn(drain.over(chosenBy(init) ?? pool), input, init, { origin, headers }),
+    stats: drain.stats,
+    close,
+    async destroy(error) {
+      drain.destroy(error)
+      if (owned) await pool.destroy(error ?? null)
+    },
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+function chosenBy(init: FetchInit | undefined): Dispatcher | undefined {
+  return init?.dispatcher ?? undefined
+}
+
+/** What stood in undici's global slot before the program could say anything; it is a default, not a choice. */
+const initialDispatcher: Dispatcher | undefined = getGlobalDispatcher()
+
+/** A global dispatcher the user has set: since then, or a MockAgent at any time. */
+function globalChoice(): Dispatcher | undefined {
+  const current = getGlobalDispatcher() as (Dispatcher & { isMockActive?: boolean }) | undefined
+  return current !== initialDispatcher || current?.isMockActive === true ? current : undefined
+}
+
+let shared: Client | undefined
+
+/**
+ * Drop-in `fetch` on a client made on first use, with every option at its default. Calls go through `init.dispatcher` if given,
+ * else through a dispatcher set with `setGlobalDispatcher`; the contract holds on those, too.
+ */
+export const fetch: Fetch = (input, init) => {
+  shared ??= createClient({ name: 'default' })
+  const dispatcher = chosenBy(init) ?? globalChoice()
+  return shared.fetch(input, dispatcher === undefined ? init : ({ ...init, dispatcher } as FetchInit))
+}

@@ -1,0 +1,61 @@
+/** Every error of this library: typed, with a stable `code`. Failures of the network stay fetch's `TypeError` with a `cause`. */
+
+/** An option or argument that is not accepted. The message names it, its value and what is accepted. */
+export class InvalidOptionError extends TypeError {
+  override readonly name = 'InvalidOptionError'
+  readonly code = 'ERR_DRAINED_INVALID_OPTION'
+  /** Full path of the option, for example `drain.maxTime`. */
+  readonly option: string
+
+  constructor(option: string, message: string) {
+    super(message)
+    this.option = option
+  }
+}
+
+/** What was known of a body when it was taken back. */
+export interface ReclaimedBody {
+  /** Origin of the response, for example `https://acct.blob.core.windows.net`. */
+  readonly origin: string
+  /** Milliseconds the body had waited untouched. */
+  readonly age: number
+  /** Bytes of the body received until then. */
+  readonly received: number
+  /** Where the request was made, when that was captured. */
+  readonly callSite?: string
+}
+
+/**
+ * A body nobody had touched was given up because other requests were waiting for its connection (or its client was
+ * closing). A reader who comes later gets this error, never a short body.
+ */
+export class BodyReclaimedError extends Error implements ReclaimedBody {
+  override readonly name = 'BodyReclaimedError'
+  readonly code = 'ERR_DRAINED_BODY_RECLAIMED'
+  readonly origin: string
+  readonly age: number
+  readonly received: number
+  declare readonly callSite?: string
+
+  constructor(body: ReclaimedBody) {
+    const site = body.callSite === undefined ? '' : `, requested at ${body.callSite}`
+    super(
+      `The response body from ${body.origin} was given up after ${Math.round(body.age)} ms untouched, because ` +
+        `its connection was needed (${body.received} bytes received${site}). Read, cancel or discard() every response.`,
+    )
+    this.origin = body.origin
+    this.age = body.age
+    this.received = body.received
+    if (body.callSite !== undefined) this.callSite = body.callSite
+  }
+}
+
+/** A body was given up: by its reader without a reason of its own, or because its client was closed. */
+export class BodyGivenUpError extends Error {
+  override readonly name: string = 'AbortError'
+  readonly code = 'ERR_DRAINED_BODY_GIVEN_UP'
+
+  constructor(message = 'The response body was given up') {
+    super(message)
+  }
+}

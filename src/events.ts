@@ -1,0 +1,129 @@
+/** What this library tells the world: diagnostics channels, debug output, redaction. Costs nothing while nobody listens. */
+import diagnostics from 'node:diagnostics_channel'
+import createDebug from 'debug'
+
+/** The three outcomes a body can have. */
+export type Outcome = 'read' | 'drained' | 'closed'
+
+/**
+ * Why a body had its outcome.
+ * - `complete`: read to its end.
+ * - `received`: everything had arrived when it was given up; `ended`: the rest was read and dropped;
+ *   `collected`: everything had arrived and the garbage collector found it.
+ * - `bytes`, `time`: the rest was longer than allowed; `cost`: a new connection is cheaper; `unreusable`: the connection
+ *   could not have been used again; `event-stream`: has no end; `closing`: its client closed; `http2`: the stream was
+ *   reset and the connection stays; `failed`: the connection or the framing broke.
+ */
+export type Reason =
+  | 'complete'
+  | 'received'
+  | 'ended'
+  | 'collected'
+  | 'bytes'
+  | 'time'
+  | 'cost'
+  | 'unreusable'
+  | 'event-stream'
+  | 'closing'
+  | 'http2'
+  | 'failed'
+
+/** Who ended a body: its reader, the reclaim, the client that closed, the garbage collector, or the wire (it failed). */
+export type EndedBy = 'reader' | 'reclaim' | 'client' | 'collector' | 'wire'
+
+/** Message of `drained:body`: one per body, when its outcome is known. */
+export interface BodyEvent {
+  readonly client: string
+  readonly origin: string
+  readonly method: string
+  /** Path with credentials and signatures redacted. */
+  readonly path: string
+  readonly status: number
+  readonly outcome: Outcome
+  readonly reason: Reason
+  readonly endedBy: EndedBy
+  /** Bytes handed to the reader. */
+  readonly read: number
+  /** Bytes received and dropped. */
+  readonly drained: number
+  /** Bytes declared and never received, or undefined if the length was not declared. */
+  readonly unread: number | undefined
+}
+
+/** Message of `drained:connection`: one when a connection carries its first request, one when it is gone. */
+export interface ConnectionEvent {
+  readonly client: string
+  readonly origin: string
+  readonly state: 'opened' | 'closed'
+  /** Local port, to find the connection in `ss` or `netstat`. */
+  readonly localPort: number | undefined
+  /** Requests it has carried so far. */
+  readonly requests: number
+  /** True when it was reset because its body was not worth draining. */
+  readonly reset: boolean
+}
+
+/** Message of `drained:reclaim`: a body nobody touched was taken back. */
+export interface ReclaimEvent {
+  readonly client: string
+  readonly origin: string
+  readonly method: string
+  readonly path: string
+  readonly status: number
+  /** Milliseconds the body had waited. */
+  readonly age: number
+  readonly received: number
+  /** Requests waiting for a connection at that moment. */
+  readonly waiting: number
+}
+
+/** Messages by channel name. */
+export interface Events {
+  'drained:body': BodyEvent
+  'drained:connection': ConnectionEvent
+  'drained:reclaim': ReclaimEvent
+}
+
+const names = ['drained:body', 'drained:connection', 'drained:reclaim'] as const
+const outlets = Object.fromEntries(
+  names.map((name) => [name, { channel: diagnostics.channel(name), debug: createDebug(name) }]),
+) as Record<keyof Events, { channel: diagnostics.Channel; debug: createDebug.Debugger }>
+
+/** Publishes to the channel and to `DEBUG=drained:*`; `message` is called only if somebody listens to either. */
+export function publish<K extends keyof Events>(name: K, message: () => Events[K]): void {
+  const { channel, debug } = outlets[name]
+  if (!channel.hasSubscribers && !debug.enabled) return
+  const event = message()
+  if (debug.enabled) debug('%o', event)
+  channel.publish(event)
+}
+
+const secretName =
+  /^(sig|signature|x-(amz|goog|ms|oss)-(signature|credential|security-token|token)|awsaccesskeyid|googleaccessid|(access|id|refresh|auth|api|session|security|sas)?[-_]?(token|key|secret)|apikey|client[-_]?secret|code|password|passwd|pwd|secret|auth|authorization|credential|jwt|assertion)$/i
+
+/** A URL or path with user info and the values of secret query parameters replaced by `***`. Never throws. */
+export function redactUrl(url: string): string {
+  const plain = url.replace(
+    /^([a-z][a-z0-9+.-]*:)?\/\/[^/?#]*@/i,
+    (_, scheme: string | undefined) => `${scheme ?? ''}//***@`,
+  )
+  const query = plain.indexOf('?')
+  if (query === -1) return plain
+  const pairs = plain.slice(query + 1).split('&')
+  return plain.slice(0, query + 1) + pairs.map(redactPair).join('&')
+}
+
+function redactPair(pair: string): string {
+  const equals = pair.indexOf('=')
+  if (equals === -1) return pair
+  const name = pair.slice(0, equals)
+  return secretName.test(decode(name)) ? `${name}=***` : pair
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

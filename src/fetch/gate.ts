@@ -1,0 +1,134 @@
+/**
+ * Keeps a body paused until its Response is touched, so that the wire knows whether anybody wants it. It only pauses, resumes
+ * and aborts; without it a decoder or a stream's buffer would pull at the body before anybody asked.
+ */
+import type { Dispatcher } from 'undici'
+
+type Controller = Dispatcher.DispatchController
+type Handler = Dispatcher.DispatchHandler
+
+/** One per call; its first touch opens it for good. */
+export class Gate {
+  isOpen = false
+  /** The end of the newest response has been handed on. */
+  hasEnded = false
+  /** Of the newest response: earlier ones were hops of a redirect, which nobody can touch. */
+  #newest: GuardedController | undefined
+
+  open(): void {
+    if (this.isOpen) return
+    this.isOpen = true
+    this.#newest?.onOpen()
+  }
+
+  abort(reason: Error): void {
+    this.#newest?.abort(reason)
+  }
+
+  guard(controller: GuardedController): void {
+    this.#newest = controller
+    this.hasEnded = false
+  }
+}
+
+/** Passes everything on but `resume()`, which waits for the gate. */
+class GuardedController implements Controller {
+  readonly #gate: Gate
+  readonly #inner: Controller
+  #wantsMore = false
+
+  constructor(gate: Gate, inner: Controller) {
+    this.#gate = gate
+    this.#inner = inner
+  }
+
+  get aborted(): boolean {
+    return this.#inner.aborted
+  }
+  get reason(): Error | null {
+    return this.#inner.reason
+  }
+  get paused(): boolean {
+    return this.#inner.paused
+  }
+  get rawHeaders(): NonNullable<Controller['rawHeaders']> | null {
+    return this.#inner.rawHeaders ?? null
+  }
+  get rawTrailers(): NonNullable<Controller['rawTrailers']> | null {
+    return this.#inner.rawTrailers ?? null
+  }
+  pause(): void {
+    this.#wantsMore = false
+    this.#inner.pause()
+  }
+  resume(): void {
+    if (this.#gate.isOpen) this.#inner.resume()
+    else this.#wantsMore = true
+  }
+  abort(reason: Error): void {
+    this.#inner.abort(reason)
+  }
+  onOpen(): void {
+    if (this.#wantsMore) this.#inner.resume()
+  }
+}
+
+class GuardedHandler implements Handler {
+  readonly #gate: Gate
+  readonly #inner: Handler
+  #controller: GuardedController | undefined
+
+  constructor(gate: Gate, inner: Handler) {
+    this.#gate = gate
+    this.#inner = inner
+  }
+
+  onRequestStart(controller: Controller, context: unknown): void {
+    this.#controller = new GuardedController(this.#gate, controller)
+    this.#inner.onRequestStart?.(this.#controller, context)
+  }
+  onResponseStarted(): void {
+    this.#inner.onResponseStarted?.()
+  }
+  onBodySent(chunk: Buffer): void {
+    this.#inner.onBodySent?.(chunk)
+  }
+  onRequestSent(): void {
+    this.#inner.onRequestSent?.()
+  }
+  onRequestUpgrade(
+    ...[controller, status, headers, socket]: Parameters<NonNullable<Handler['onRequestUpgrade']>>
+  ): void {
+    this.#inner.onRequestUpgrade?.(this.#controller ?? controller, status, headers, socket)
+  }
+  onResponseStart(
+    ...[controller, status, headers, statusText]: Parameters<NonNullable<Handler['onResponseStart']>>
+  ): void {
+    const guarded = (this.#controller ??= new GuardedController(this.#gate, controller))
+    if (status >= 200) {
+      this.#gate.guard(guarded)
+      if (!this.#gate.isOpen) controller.pause()
+    }
+    this.#inner.onResponseStart?.(guarded, status, headers, statusText)
+  }
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    this.#inner.onResponseData?.(this.#controller ?? controller, chunk)
+  }
+  onResponseEnd(...[controller, trailers]: Parameters<NonNullable<Handler['onResponseEnd']>>): void {
+    this.#gate.hasEnded = true
+    this.#inner.onResponseEnd?.(this.#controller ?? controller, trailers)
+  }
+  onResponseError(controller: Controller, error: Error): void {
+    this.#inner.onResponseError?.(this.#controller ?? controller, error)
+  }
+}
+
+/** `dispatcher` with the bodies of one call behind `gate`. */
+export function behind(gate: Gate, dispatcher: Dispatcher): Dispatcher {
+  return Object.create(dispatcher, {
+    dispatch: {
+      value: (opts: Dispatcher.DispatchOptions, handler: Handler) =>
+        dispatcher.dispatch(opts, new GuardedHandler(gate, handler)),
+    },
+  }) as Dispatcher
+}

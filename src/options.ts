@@ -1,0 +1,278 @@
+/** Every option: its type, unit, default (with the reason for it) and check. No other file has a default. */
+import type { ConnectionOptions } from 'node:tls'
+import type { Dispatcher } from 'undici'
+import { InvalidOptionError } from './errors.ts'
+
+/** Limits on what is received, kept and dropped for bodies that nobody reads. */
+export interface DrainOptions {
+  /**
+   * Bytes of one body received ahead while nobody reads it, so that its connection is free again.
+   * A body known to be longer waits under back-pressure. 0 keeps nothing ahead.
+   * @default 1048576 (1 MiB: an answer of a REST service fits, and so does a page of a listing)
+   */
+  readAhead?: number
+  /**
+   * Bytes held ahead by all bodies of the process together.
+   * @default 67108864 (64 MiB: half of what 128 connections could ask for, and small beside Node's own heap)
+   */
+  memory?: number
+  /**
+   * Bytes of the rest of a given-up body that are read and dropped, framing included, to keep its connection.
+   * 0 keeps a connection only if everything has arrived.
+   * @default 1048576 (1 MiB, as .NET)
+   */
+  maxBytes?: number
+  /**
+   * Milliseconds the rest of a given-up body may take, in total.
+   * @default 2000 (2 s, as .NET: long enough for a slow link, short enough that nothing piles up)
+   */
+  maxTime?: number
+  /**
+   * Milliseconds a body nobody touched may keep its connection while other requests wait for one.
+   * @default 10000 (10 s: far longer than a program needs to get from the headers to the body)
+   */
+  stall?: number
+}
+
+/** Options of the sockets themselves, as `net.connect` takes them. */
+export interface ConnectOptions {
+  /** Milliseconds until a connection (TCP and TLS) must stand. @default 10000 (undici's) */
+  timeout?: number
+  /** Local address to connect from. */
+  localAddress?: string
+  /** Path of a Unix domain socket to use instead of TCP. */
+  socketPath?: string
+  /** Try IPv6 and IPv4 at once (RFC 8305). @default Node's own default */
+  autoSelectFamily?: boolean
+  /** Look-up function of `dns.lookup`'s shape. */
+  lookup?: NonNullable<ConnectionOptions['lookup']>
+}
+
+/** Options of {@link createClient}: one remote service, one bounded pool per origin. */
+export interface ClientOptions {
+  /** Name in statistics and events. @default the origin, or 'default' */
+  name?: string
+  /** Base for relative URLs, for example `https://acct.blob.core.windows.net`. */
+  origin?: string | URL
+  /** Headers sent with every request that does not set them itself. */
+  headers?: Record<string, string>
+  /** Connections per origin. @default 128 (enough for any one service; without a limit a burst opens a socket per call) */
+  connections?: number
+  /** Different origins this client may talk to. @default no limit */
+  maxOrigins?: number
+  /** Milliseconds an idle connection is kept, unless the server's hint says less. @default 30000 (below the 60 s and more of load balancers) */
+  keepAlive?: number
+  /** Milliseconds after which a connection takes no new request. @default no limit */
+  connectionLifetime?: number
+  /** Use HTTP/2 where an https server offers it. @default true */
+  http2?: boolean
+  /** 'env' reads HTTP_PROXY, HTTPS_PROXY and NO_PROXY; a URL names the proxy; false uses none. @default false (as undici) */
+  proxy?: 'env' | string | URL | false
+  /** TLS options, as `tls.connect` takes them. */
+  tls?: ConnectionOptions
+  /** Options of the sockets. */
+  connect?: ConnectOptions
+  /** A dispatcher of your own instead of all connection options above; it stays yours to close. */
+  dispatcher?: Dispatcher
+  /** Limits for bodies that nobody reads. */
+  drain?: DrainOptions
+}
+
+export const MiB: number = 1024 * 1024
+
+export const drainDefaults: Required<DrainOptions> = {
+  readAhead: MiB,
+  memory: 64 * MiB,
+  maxBytes: MiB,
+  maxTime: 2_000,
+  stall: 10_000,
+}
+
+export const clientDefaults = {
+  connections: 128,
+  keepAlive: 30_000,
+  http2: true,
+  proxy: false,
+} as const
+
+interface Check {
+  readonly accepts: string
+  readonly ok: (value: unknown) => boolean
+}
+type Checks<T> = { readonly [K in keyof Required<T>]: Check }
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
+/** Node's timers hold 31 bits of milliseconds; more would fire at once. */
+const isTime = (value: unknown): boolean =>
+  typeof value === 'number' && value >= 0 && value <= 2_147_483_647 && !Number.isNaN(value)
+const isHttpUrl = (value: unknown): boolean => {
+  const url = value instanceof URL ? value : typeof value === 'string' ? URL.parse(value) : null
+  return url !== null && (url.protocol === 'http:' || url.protocol === 'https:')
+}
+
+const bytes: Check = { accepts: 'a whole number of bytes, 0 or more', ok: isCount }
+const time: Check = { accepts: 'milliseconds from 0 to 2147483647', ok: isTime }
+const boolean: Check = { accepts: 'true or false', ok: (value) => typeof value === 'boolean' }
+const text: Check = {
+  accepts: 'a string that is not empty',
+  ok: (value) => typeof value === 'string' && value !== '',
+}
+const object: Check = { accepts: 'an object', ok: isObject }
+const positive: Check = { accepts: 'a whole number, 1 or more', ok: (value) => isCount(value) && value !== 0 }
+
+const drainChecks: Checks<DrainOptions> = {
+  readAhead: bytes,
+  memory: bytes,
+  maxBytes: bytes,
+  maxTime: time,
+  stall: time,
+}
+
+const connectChecks: Checks<ConnectOptions> = {
+  timeout: time,
+  localAddress: text,
+  socketPath: text,
+  autoSelectFamily: boolean,
+  lookup: { accepts: 'a function', ok: (value) => typeof value === 'function' },
+}
+
+const clientChecks: Checks<ClientOptions> = {
+  name: text,
+  origin: { accepts: 'an http: or https: URL', ok: isHttpUrl },
+  headers: {
+    accepts: 'an object whose values are strings',
+    ok: (value) => isObject(value) && Object.values(value).every((each) => typeof each === 'string'),
+  },
+  connections: positive,
+  maxOrigins: positive,
+  keepAlive: { accepts: 'milliseconds from 1 to 2147483647', ok: (value) => isTime(value) && value !== 0 },
+  connectionLifetime: time,
+  http2: boolean,
+  proxy: {
+    accepts: "'env', an http: or https: URL, or false",
+    ok: (value) => value === 'env' || value === false || isHttpUrl(value),
+  },
+  tls: object,
+  connect: object,
+  dispatcher: {
+    accepts: 'an undici Dispatcher (an object with dispatch and compose)',
+    ok: (value) =>
+      isObject(value) && typeof value['dispatch'] === 'function' && typeof value['compose'] === 'function',
+  },
+  drain: object,
+}
+
+/** Connection options that a dispatcher of the user's own would silently overrule. */
+const dispatcherRules = [
+  'connections',
+  'maxOrigins',
+  'keepAlive',
+  'connectionLifetime',
+  'http2',
+  'proxy',
+  'tls',
+  'connect',
+] as const
+
+/** @internal */
+export type ResolvedDrain = Readonly<Required<DrainOptions>>
+
+/**
+ * Checked drain options with every default filled in.
+ * @throws InvalidOptionError
+ */
+export function resolveDrain(options: DrainOptions = {}, path = 'drain'): ResolvedDrain {
+  check(path, options, drainChecks)
+  return { ...drainDefaults, ...withoutUndefined(options) }
+}
+
+/** @internal */
+export type ResolvedClient = ClientOptions & { readonly drain: ResolvedDrain; readonly name: string }
+
+/**
+ * Checked client options.
+ * @throws InvalidOptionError
+ */
+export function resolveClient(options: ClientOptions = {}): ResolvedClient {
+  check('options', options, clientChecks)
+  if (options.connect !== undefined) check('connect', options.connect, connectChecks)
+  if (options.dispatcher !== undefined) {
+    const other = dispatcherRules.find((name) => options[name] !== undefined)
+    if (other !== undefined) {
+      throw new InvalidOptionError(
+        other,
+        `Option ${other} cannot be combined with dispatcher: set it on the dispatcher you pass`,
+      )
+    }
+  }
+  const given = withoutUndefined(options)
+  const name = options.name ?? (options.origin === undefined ? 'default' : new URL(options.origin).origin)
+  return { ...given, name, drain: resolveDrain(options.drain) }
+}
+
+/** Refuses what is not an object, unknown names (with the nearest known one) and bad values. */
+function check<T extends object>(path: string, options: T, checks: Checks<T>): void {
+  if (!isObject(options)) {
+    throw new InvalidOptionError(path, `${path} must be an object, got ${show(options)}`)
+  }
+  const prefix = path === 'options' ? '' : `${path}.`
+  for (const [name, value] of Object.entries(options)) {
+    const rule = Object.hasOwn(checks, name) ? checks[name as keyof T] : undefined
+    if (rule === undefined) {
+      const known = Object.keys(checks)
+      throw new InvalidOptionError(
+        prefix + name,
+        `Unknown option ${prefix}${name}: did you mean ${prefix}${nearest(name, known)}? Known: ${known.join(', ')}`,
+      )
+    }
+    if (value !== undefined && !rule.ok(value)) {
+      throw new InvalidOptionError(
+        prefix + name,
+        `Option ${prefix}${name} must be ${rule.accepts}, got ${show(value)}`,
+      )
+    }
+  }
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') {
+    const url = URL.parse(value)
+    return url !== null && url.password !== ''
+      ? `a ${url.protocol} URL with credentials`
+      : JSON.stringify(value)
+  }
+  if (Array.isArray(value)) return 'an array'
+  if (typeof value === 'object' && value !== null)
+    return value instanceof URL ? `the URL ${value.protocol}//${value.host}` : 'an object'
+  return typeof value === 'function' ? 'a function' : String(value)
+}
+
+/** The known name with the smallest edit distance to what was given. */
+function nearest(name: string, known: readonly string[]): string {
+  let best = known[0] ?? ''
+  let least = Infinity
+  for (const candidate of known) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase())
+    if (distance < least) [best, least] = [candidate, distance]
+  }
+  return best
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substitute = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next[j] = Math.min(substitute, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1)
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}
+
+function withoutUndefined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
+}

@@ -1,0 +1,36 @@
+/** Client options to an undici dispatcher: bounded, one request at a time on a connection, behind a proxy if asked. */
+import { Agent, type buildConnector, type Dispatcher, EnvHttpProxyAgent, ProxyAgent } from 'undici'
+import { clientDefaults, type ResolvedClient } from '../options.ts'
+
+/** The dispatcher these options describe, and whether it is ours to close. */
+export function createAgent(options: ResolvedClient): { dispatcher: Dispatcher; owned: boolean } {
+  if (options.dispatcher !== undefined) return { dispatcher: options.dispatcher, owned: false }
+  const { proxy = clientDefaults.proxy } = options
+  const settings = poolOptions(options)
+  if (proxy === false) return { dispatcher: new Agent(settings), owned: true }
+  if (proxy === 'env') return { dispatcher: new EnvHttpProxyAgent(settings), owned: true }
+  // TLS options are meant for the origin; undici keeps those of the proxy itself apart.
+  return {
+    dispatcher: new ProxyAgent({
+      ...settings,
+      uri: String(proxy),
+      requestTls: (options.tls ?? {}) as buildConnector.BuildOptions,
+    }),
+    owned: true,
+  }
+}
+
+function poolOptions(options: ResolvedClient): Agent.Options {
+  const { connections = clientDefaults.connections, keepAlive = clientDefaults.keepAlive } = options
+  return {
+    connections,
+    // One response after another: behind a slow body, a pipelined request would wait for it.
+    pipelining: 1,
+    keepAliveTimeout: keepAlive,
+    keepAliveMaxTimeout: keepAlive,
+    allowH2: options.http2 ?? clientDefaults.http2,
+    ...(options.maxOrigins === undefined ? undefined : { maxOrigins: options.maxOrigins }),
+    ...(options.connectionLifetime === undefined ? undefined : { clientTtl: options.connectionLifetime }),
+    connect: { ...options.tls, ...options.connect } as NonNullable<Agent.Options['connect']>,
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The interceptor: puts a {@link Body} between every response and its reader, so that no socket is held by a body nobody
+ * reads. Works on any undici dispatcher, alone or under other interceptors.
+ */
+import { type Dispatcher, Dispatcher1Wrapper, errors } from 'undici'
+import { type DrainOptions, type ResolvedDrain, resolveDrain } from '../options.ts'
+import { Body } from './body.ts'
+import { Origin, type Scope } from './origin.ts'
+import { watchSockets } from './sockets.ts'
+import { addCounts, type ClientStats, newCounts, showAll } from './stats.ts'
+
+/** Handlers of the old interface (Node 24's own fetch passes them) in the shape of the new one. Missing in undici's types. */
+const { wrapHandler } = Dispatcher1Wrapper as unknown as {
+  wrapHandler(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler
+}
+
+/** Origins remembered at the most; a crawler's idle ones are folded into the totals. */
+const maxRemembered = 1_000
+
+/** Dispatchers that have an interceptor of ours. */
+const drained = new WeakSet<Dispatcher>()
+
+/** One interceptor with its numbers. */
+export interface Drain {
+  readonly interceptor: Dispatcher.DispatcherComposeInterceptor
+  /** The same dispatcher with this interceptor, always the same object for the same one; one that has it already is left alone. */
+  over(dispatcher: Dispatcher): Dispatcher
+  stats(): ClientStats
+  /** Takes no new request and drains no more: drains under way are closed, untouched bodies are given up after `stall`. */
+  stop(): void
+  /** Gives every body up that has a connection, and every request that gets one. */
+  destroy(error?: Error): void
+}
+
+/** @internal */
+export function createDrain(limits: ResolvedDrain, client: string, limit?: number): Drain {
+  watchSockets()
+  const scope: Scope = { client, limit, stall: limits.stall, closing: false, error: undefined }
+  const origins = new Map<string, Origin>()
+  const gone = newCounts()
+
+  function originOf(name: string): Origin {
+    let origin = origins.get(name)
+    if (origin === undefined) {
+      if (origins.size >= maxRemembered) forgetIdle()
+      origin = new Origin(name, scope)
+      origins.set(name, origin)
+    }
+    return origin
+  }
+
+  function forgetIdle(): void {
+    for (const [name, origin] of origins) {
+      if (!origin.isIdle) continue
+      addCounts(gone, origin.counts)
+      origins.delete(name)
+    }
+  }
+
+  const interceptor: Dispatcher.DispatcherComposeInterceptor = (dispatch) =>
+    function drained(opts, handler) {
+      // Composed twice: the inner one has nothing left to do.
+      if (handler instanceof Body) return dispatch(opts, handler)
+      const modern = wrapHandler(handler)
+      if (scope.closing) {
+        modern.onResponseError?.(null as never, scope.error ?? new errors.ClientClosedError())
+        return false
+      }
+      const origin = originOf(String(opts.origin ?? ''))
+      const body = new Body(opts, modern, origin, limits)
+      const complete = withDefaults(opts, modern !== handler)
+      return origin.send(() => {
+        try {
+          return dispatch(complete, body)
+        } catch (error) {
+          body.onResponseError(null, error as Error)
+          return false
+        }
+      })
+    }
+
+  const composed = new WeakMap<Dispatcher, Dispatcher>()
+
+  return {
+    interceptor,
+    over(dispatcher) {
+      if (drained.has(dispatcher)) return dispatcher
+      let mine = composed.get(dispatcher)
+      if (mine === undefined) {
+        mine = dispatcher.compose(interceptor)
+        composed.set(dispatcher, mine)
+        drained.add(mine)
+      }
+      return mine
+    },
+    stats: () => showAll(client, origins.values(), gone),
+    stop() {
+      scope.closing = true
+      for (const origin of origins.values()) origin.stop()
+    },
+    destroy(error = new errors.ClientDestroyedError()) {
+      scope.closing = true
+      scope.error = error
+      for (const origin of origins.values()) origin.destroy(error)
+    },
+  }
+}
+
+/**
+ * An undici interceptor that gives the contract of this library to any dispatcher: `new Agent().compose(drain())`.
+ * It sees only whether the wire is paused, not whether a Response was touched; a client's own `fetch` knows both.
+ * @throws InvalidOptionError
+ */
+export function drain(options?: DrainOptions): Dispatcher.DispatcherComposeInterceptor {
+  return createDrain(resolveDrain(options), 'drain()').interceptor
+}
+
+function withDefaults(opts: Dispatcher.DispatchOptions, isLegacy: boolean): Dispatcher.DispatchOptions {
+  const wantsReset = opts.method === 'HEAD' && opts.reset === undefined
+  if (!wantsReset && !isLegacy) return opts
+  return {
+    ...opts,
+    // undici closes after every HEAD unless told not to; a connection per HEAD is what exhausts ports.
+    ...(wantsReset ? { reset: false } : undefined),
+    // Handlers of the old interface cannot take HTTP/2 responses.
+    ...(isLegacy ? { allowH2: false } : undefined),
+  }
+}

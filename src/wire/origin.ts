@@ -1,0 +1,279 @@
+/** What is known of one origin: its sockets, who waits, the open bodies, and how fast it is. Decides who is reclaimed. */
+import type { Socket } from 'node:net'
+import { type EndedBy, publish, type Outcome, type Reason } from '../events.ts'
+import { type Counts, newCounts } from './stats.ts'
+
+/** A request that waits for a connection. */
+export interface Waiter {
+  readonly since: number
+}
+
+/** A body whose connection could be taken back. */
+export interface Candidate {
+  /** When it began to wait untouched (`performance.now()`). */
+  readonly waitingSince: number
+  reclaim(age: number): void
+}
+
+/** A body that has a connection. */
+export interface Live {
+  stopDraining(): void
+  giveUp(by: EndedBy, reason: Error): void
+}
+
+interface Connection {
+  requests: number
+  active: number
+  reset: boolean
+}
+
+/** What all origins of one interceptor share. */
+export interface Scope {
+  readonly client: string
+  /** Connections one origin may have, if that is known. */
+  readonly limit: number | undefined
+  readonly stall: number
+  closing: boolean
+  /** Why the client was destroyed. */
+  error: Error | undefined
+}
+
+/** Weight of the newest sample: about the last ten count. */
+const newest = 0.2
+const average = (old: number | undefined, sample: number): number =>
+  old === undefined ? sample : old + newest * (sample - old)
+
+/**
+ * Milliseconds a request waits for a connection that is about to be free, instead of opening one more: less than anybody notices,
+ * and more than the tail of a body that is on its way takes.
+ */
+const patience = 10
+
+/** Below this a body's speed says more about the scheduler than about the link. */
+const leastForSpeed = 16 * 1024
+
+export class Origin {
+  readonly name: string
+  readonly counts: Counts = newCounts()
+  /** Moving average of the milliseconds a new connection took. */
+  connectMs: number | undefined
+  /** Moving average of bytes per millisecond. */
+  bytesPerMs: number | undefined
+  readonly scope: Scope
+  readonly #connections = new Map<Socket, Connection>()
+  readonly #waiters = new Set<Waiter>()
+  /** Untouched bodies that keep a connection, oldest first. */
+  readonly #untouched = new Set<Candidate>()
+  readonly #live = new Set<Live>()
+  #timer: NodeJS.Timeout | undefined
+  /** Requests held back by `patience`, oldest first. */
+  readonly #deferred = new Set<() => void>()
+  /** Connections with a request on them. */
+  #busy = 0
+  /** One connection serves many requests at once. */
+  #isMultiplexed = false
+
+  constructor(name: string, scope: Scope) {
+    this.name = name
+    this.scope = scope
+  }
+
+  /** Nothing of it is in use, so it can be forgotten. */
+  get isIdle(): boolean {
+    return (
+      this.#connections.size === 0 &&
+      this.#waiters.size === 0 &&
+      this.#live.size === 0 &&
+      this.counts.open === 0
+    )
+  }
+
+  get sockets(): { open: number; idle: number } {
+    return { open: this.#connections.size, idle: this.#connections.size - this.#busy }
+  }
+
+  get waiting(): number {
+    return this.#waiters.size
+  }
+
+  get inFlight(): number {
+    return this.#live.size
+  }
+
+  /** True if a request that starts to wait now waits for nothing but the making of a connection. */
+  get hasRoom(): boolean {
+    return (
+      this.#waiters.size === 0 &&
+      (this.scope.limit === undefined || this.#connections.size < this.scope.limit)
+    )
+  }
+
+  /**
+   * Sends a request now, or within {@link patience} if that will probably save a connection: all are busy, one more would be
+   * opened, and there are bodies about to end that no other request counts on.
+   */
+  send(dispatch: () => boolean): boolean {
+    if (!this.#isWorthWaiting()) return dispatch()
+    const send = (): void => {
+      clearTimeout(timer)
+      if (this.#deferred.delete(send)) dispatch()
+    }
+    const timer = setTimeout(send, patience)
+    this.#deferred.add(send)
+    return true
+  }
+
+  #isWorthWaiting(): boolean {
+    if (this.counts.draining === 0 && this.#untouched.size === 0) return false
+    if (this.#isMultiplexed || this.#busy < this.#connections.size || this.#connections.size === 0)
+      return false
+    if (this.scope.limit !== undefined && this.#connections.size >= this.scope.limit) return false
+    let soonFree = this.counts.draining
+    const youngest = performance.now() - patience
+    for (const body of this.#untouched) if (body.waitingSince > youngest) soonFree++
+    return this.#deferred.size < soonFree
+  }
+
+  #sendDeferred(): void {
+    const [send] = this.#deferred
+    // undici frees the connection in an immediate it sets after the end; ours has to come behind it.
+    if (send !== undefined) queueMicrotask(() => setImmediate(send))
+  }
+
+  wait(waiter: Waiter): void {
+    this.#waiters.add(waiter)
+    if (this.#untouched.size > 0) this.review()
+  }
+
+  /** The request has failed before it had a connection. */
+  stopWaiting(waiter: Waiter): void {
+    this.#waiters.delete(waiter)
+  }
+
+  /** The request has a connection. */
+  start(body: Waiter & Live): void {
+    this.#waiters.delete(body)
+    this.#live.add(body)
+  }
+
+  /** The connection has no more to do with this body. */
+  leave(body: Live & Candidate, socket: Socket | undefined): void {
+    this.#untouched.delete(body)
+    if (!this.#live.delete(body) || socket === undefined) return
+    const connection = this.#connections.get(socket)
+    if (connection !== undefined && --connection.active === 0) this.#busy--
+    this.#sendDeferred()
+  }
+
+  /** The request is written to this socket. Returns true if the socket is new here. */
+  attach(socket: Socket): boolean {
+    const known = this.#connections.get(socket)
+    if (known !== undefined) {
+      known.requests++
+      if (known.active++ === 0) this.#busy++
+      this.counts.reused++
+      return false
+    }
+    const connection: Connection = { requests: 1, active: 1, reset: false }
+    this.#connections.set(socket, connection)
+    this.#busy++
+    if ((socket as { alpnProtocol?: unknown }).alpnProtocol === 'h2') this.#isMultiplexed = true
+    this.counts.opened++
+    const localPort = socket.localPort
+    const event = (state: 'opened' | 'closed') => () => ({
+      client: this.scope.client,
+      origin: this.name,
+      state,
+      localPort,
+      requests: connection.requests,
+      reset: connection.reset,
+    })
+    socket.once('close', () => {
+      this.#connections.delete(socket)
+      if (connection.active > 0) this.#busy--
+      publish('drained:connection', event('closed'))
+    })
+    publish('drained:connection', event('opened'))
+    if (this.#untouched.size > 0) this.review()
+    return true
+  }
+
+  noteReset(socket: Socket): void {
+    const connection = this.#connections.get(socket)
+    if (connection === undefined || connection.reset) return
+    connection.reset = true
+    this.counts.reset++
+  }
+
+  noteConnect(ms: number): void {
+    this.connectMs = average(this.connectMs, ms)
+  }
+
+  noteSpeed(bytes: number, ms: number): void {
+    // Half a millisecond: what came within one turn of the event loop had been waiting in the kernel.
+    if (bytes >= leastForSpeed) this.bytesPerMs = average(this.bytesPerMs, bytes / Math.max(ms, 0.5))
+  }
+
+  noteOutcome(outcome: Outcome, reason: Reason): void {
+    const { counts } = this
+    counts.open--
+    counts[outcome]++
+    counts.reasons[reason] = (counts.reasons[reason] ?? 0) + 1
+  }
+
+  /** This body keeps a connection and nobody has touched it. */
+  addUntouched(body: Candidate): void {
+    this.#untouched.add(body)
+    if (this.#waiters.size > 0 || this.scope.closing) this.review()
+  }
+
+  removeUntouched(body: Candidate): void {
+    this.#untouched.delete(body)
+  }
+
+  /** The client closes: drains end now, and untouched bodies after `stall`. */
+  stop(): void {
+    for (const send of this.#deferred) send()
+    for (const body of [...this.#live]) body.stopDraining()
+    this.review()
+  }
+
+  /** The client is destroyed: whoever still reads gets the error. */
+  destroy(error: Error): void {
+    for (const send of this.#deferred) send()
+    for (const body of [...this.#live]) body.giveUp('client', error)
+  }
+
+  /** Reclaims what is due, oldest first and no more than the waiting need, and sets the timer for the next. */
+  review(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const { closing, stall } = this.scope
+    let needed = closing ? Infinity : this.#isFull() ? this.#waiters.size - this.counts.draining : 0
+    const now = performance.now()
+    for (const body of this.#untouched) {
+      if (needed <= 0) return
+      const due = Math.max(body.waitingSince, this.#waitCounts()) + stall
+      if (due > now) {
+        // One more millisecond: timers round down, and a review too early would only set the next.
+        this.#timer = setTimeout(() => this.review(), due - now + 1)
+        this.#timer.unref()
+        return
+      }
+      this.#untouched.delete(body)
+      needed--
+      body.reclaim(now - body.waitingSince)
+    }
+  }
+
+  /** Without a known limit a request also waits while its connection is made; then only a long wait is a sign. */
+  #waitCounts(): number {
+    if (this.scope.limit !== undefined || this.scope.closing) return 0
+    for (const oldest of this.#waiters) return oldest.since
+    return Infinity
+  }
+
+  #isFull(): boolean {
+    return this.scope.limit === undefined || this.#connections.size >= this.scope.limit
+  }
+}
