@@ -50,7 +50,7 @@ export function createClient(options?: ClientOptions): Client {
     name,
     dispatcher,
     fetch: (input, init) => fetchOn(drain.over(chosenBy(init) ?? pool), input, init, { origin, headers }),
-    stats: drain.stats,
+    stats: () => drain.stats(),
     close,
     async destroy(error) {
       drain.destroy(error)
@@ -82,5 +82,5 @@ let shared: Client | undefined
 export const fetch: Fetch = (input, init) => {
   shared ??= createClient({ name: 'default' })
   const dispatcher = chosenBy(init) ?? globalChoice()
-  return shared.fetch(input, dispatcher === undefined ? init : ({ ...init, dispatcher } as FetchInit))
+  return shared.fetch(input, dispatcher === undefined ? init : { ...init, dispatcher })
 }

@@ -31,8 +31,9 @@ type Bounds = Pick<Required<DrainOptions>, 'maxBytes' | 'maxTime'>
 export function discard(body: unknown, bounds: Partial<Bounds> = {}): Promise<Discarded> {
   const { maxBytes, maxTime } = resolveDrain(bounds, 'bounds')
   const started = performance.now()
-  const done = (ending: Ending): Discarded => ({ ...ending, ms: performance.now() - started })
-  return end(body, { maxBytes, maxTime }).then(done, () => done({ outcome: 'closed', bytes: 0 }))
+  return end(body, { maxBytes, maxTime })
+    .catch((): Ending => ({ outcome: 'closed', bytes: 0 }))
+    .then((ending) => ({ ...ending, ms: performance.now() - started }))
 }
 
 async function end(body: unknown, bounds: Bounds): Promise<Ending> {

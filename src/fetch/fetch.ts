@@ -75,7 +75,7 @@ export async function fetchOn(
   const response = await undiciFetch(target, { ...rest, dispatcher: behind(gate, dispatcher) })
   Object.setPrototypeOf(response, touchable)
   gates.set(response, gate)
-  return response as unknown as Response
+  return response
 }
 
 /** A relative URL resolved against the client's origin; everything else, bad URLs included, is left to fetch. */

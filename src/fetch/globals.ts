@@ -22,7 +22,7 @@ export async function withForeignParts(
   const target = isForeignRequest(input) ? unpackRequest(input, init) : (input as UndiciInput)
   const own = (init ?? {}) as unknown as UndiciInit
   if (!isForeignFormData(own.body)) return [target, own]
-  const encoded = new globalThis.Response(own.body as unknown as FormData)
+  const encoded = new globalThis.Response(own.body)
   const headers = new UndiciHeaders(own.headers)
   if (!headers.has('content-type')) headers.set('content-type', encoded.headers.get('content-type') ?? '')
   return [target, { ...own, headers: [...headers], body: await encoded.arrayBuffer() }]

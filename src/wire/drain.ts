@@ -11,7 +11,7 @@ import { addCounts, type ClientStats, newCounts, showAll } from './stats.ts'
 
 /** Handlers of the old interface (Node 24's own fetch passes them) in the shape of the new one. Missing in undici's types. */
 const { wrapHandler } = Dispatcher1Wrapper as unknown as {
-  wrapHandler(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler
+  wrapHandler(this: void, handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler
 }
 
 /** Origins remembered at the most; a crawler's idle ones are folded into the totals. */

@@ -83,8 +83,8 @@ class Budget {
   give(bytes: number): void {
     if (bytes === 0) return
     this.used -= bytes
-    // A copy: one that finds no room puts itself back.
-    for (const body of [...this.#waiting]) {
+    // A copy: one that finds no room puts itself back, and would be asked for ever.
+    for (const body of Array.from(this.#waiting)) {
       this.#waiting.delete(body)
       body.onRoom()
     }

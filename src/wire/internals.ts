@@ -9,6 +9,7 @@ interface Parser {
 }
 interface Handle {
   reset?: (done: () => void) => number
+  close?: (done: () => void) => number
   readonly _parent?: Handle | null
 }
 
@@ -34,18 +35,17 @@ export function willBeReused(socket: Socket): boolean | undefined {
   return typeof keep === 'boolean' ? keep : undefined
 }
 
-/** Ends a TCP connection with RST, so that neither side keeps it in TIME_WAIT. */
-export function reset(socket: Socket): void {
-  if (socket.destroyed) return
+/**
+ * Makes the close of this TCP connection, plain or under TLS, a reset, so that neither side keeps it in TIME_WAIT. Whoever destroys
+ * the socket does so with an error of its own: undici takes a close without one for the end of a body.
+ */
+export function closeByReset(socket: Socket): void {
   const handle = (socket as unknown as { _handle?: Handle | null })._handle
-  if (handle?._parent == null) {
-    socket.resetAndDestroy()
-    return
-  }
-  // TLS: the public method refuses, since the handle of the socket is not TCP; the one below it is.
-  try {
-    handle._parent.reset?.(() => {})
-  } finally {
-    socket.destroy()
-  }
+  const tcp = handle?._parent ?? handle
+  if (typeof tcp?.reset === 'function') tcp.close = tcp.reset
+}
+
+/** The socket carries HTTP/2, many streams at once. */
+export function isHttp2(socket: Socket | undefined): boolean {
+  return (socket as { alpnProtocol?: unknown } | undefined)?.alpnProtocol === 'h2'
 }

@@ -1,6 +1,7 @@
 /** What is known of one origin: its sockets, who waits, the open bodies, and how fast it is. Decides who is reclaimed. */
 import type { Socket } from 'node:net'
 import { type EndedBy, publish, type Outcome, type Reason } from '../events.ts'
+import { isHttp2 } from './internals.ts'
 import { type Counts, newCounts } from './stats.ts'
 
 /** A request that waits for a connection. */
@@ -145,11 +146,6 @@ export class Origin {
     if (this.#untouched.size > 0) this.review()
   }
 
-  /** The request has failed before it had a connection. */
-  stopWaiting(waiter: Waiter): void {
-    this.#waiters.delete(waiter)
-  }
-
   /** The request has a connection. */
   start(body: Waiter & Live): void {
     this.#waiters.delete(body)
@@ -157,7 +153,8 @@ export class Origin {
   }
 
   /** The connection has no more to do with this body. */
-  leave(body: Live & Candidate, socket: Socket | undefined): void {
+  leave(body: Waiter & Live & Candidate, socket: Socket | undefined): void {
+    this.#waiters.delete(body)
     this.#untouched.delete(body)
     if (!this.#live.delete(body) || socket === undefined) return
     const connection = this.#connections.get(socket)
@@ -177,7 +174,7 @@ export class Origin {
     const connection: Connection = { requests: 1, active: 1, reset: false }
     this.#connections.set(socket, connection)
     this.#busy++
-    if ((socket as { alpnProtocol?: unknown }).alpnProtocol === 'h2') this.#isMultiplexed = true
+    if (isHttp2(socket)) this.#isMultiplexed = true
     this.counts.opened++
     const localPort = socket.localPort
     const event = (state: 'opened' | 'closed') => () => ({
@@ -234,14 +231,14 @@ export class Origin {
   /** The client closes: drains end now, and untouched bodies after `stall`. */
   stop(): void {
     for (const send of this.#deferred) send()
-    for (const body of [...this.#live]) body.stopDraining()
+    for (const body of this.#live) body.stopDraining()
     this.review()
   }
 
   /** The client is destroyed: whoever still reads gets the error. */
   destroy(error: Error): void {
     for (const send of this.#deferred) send()
-    for (const body of [...this.#live]) body.giveUp('client', error)
+    for (const body of this.#live) body.giveUp('client', error)
   }
 
   /** Reclaims what is due, oldest first and no more than the waiting need, and sets the timer for the next. */

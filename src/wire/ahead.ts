@@ -1,0 +1,108 @@
+/** What one body holds ahead of its reader, charged to the budget of the process; given back even if nobody ever reads it. */
+import type { ResolvedDrain } from '../options.ts'
+import { budget, HeldBytes, type Waiting } from './held.ts'
+import type { Origin } from './origin.ts'
+
+/** What the collector settles for a body that had arrived and that nobody read. It must not lead to that body. */
+interface Estate {
+  readonly origin: Origin
+  bytes: number
+}
+
+const collected = new FinalizationRegistry<Estate>(({ origin, bytes }) => {
+  origin.counts.holding--
+  origin.counts.bytesHeld -= bytes
+  origin.counts.bytesDrained += bytes
+  budget.give(bytes)
+  origin.noteOutcome('drained', 'collected')
+})
+
+export class Ahead {
+  readonly #origin: Origin
+  readonly #limits: ResolvedDrain
+  readonly #held = new HeldBytes()
+  /** Bytes taken from the budget: what is held, and what is still expected. */
+  #charged = 0
+  #estate: Estate | undefined
+
+  constructor(origin: Origin, limits: ResolvedDrain) {
+    this.#origin = origin
+    this.#limits = limits
+  }
+
+  get length(): number {
+    return this.#held.length
+  }
+
+  push(chunk: Buffer): void {
+    const { counts } = this.#origin
+    if (this.#held.length === 0) counts.holding++
+    counts.bytesHeld += chunk.length
+    this.#held.push(chunk)
+    // What has arrived cannot be refused, even where nothing more may be expected.
+    const missing = this.#held.length - this.#charged
+    if (missing <= 0) return
+    this.#charged += missing
+    budget.force(missing)
+  }
+
+  shift(): Buffer | undefined {
+    const chunk = this.#held.shift()
+    if (chunk === undefined) return undefined
+    const { counts } = this.#origin
+    counts.bytesHeld -= chunk.length
+    if (this.#held.length === 0) counts.holding--
+    return chunk
+  }
+
+  /** True while `remaining` more bytes (undefined: not declared) may be received ahead; else `waiting` hears of new room. */
+  mayGrow(remaining: number | undefined, waiting: Waiting): boolean {
+    const { readAhead, memory } = this.#limits
+    if (remaining === undefined) {
+      // One byte more than fits shows that it does not.
+      if (this.length > readAhead) return false
+      if (budget.used < memory) return true
+    } else {
+      // Nothing is received ahead of a body that cannot be received whole: it would only cost memory.
+      const whole = this.length + remaining
+      if (whole > readAhead) return false
+      const missing = whole - this.#charged
+      if (missing <= 0) return true
+      if (budget.take(missing, memory)) {
+        this.#charged += missing
+        return true
+      }
+    }
+    budget.wait(waiting)
+    return false
+  }
+
+  /** Nothing more is expected: gives back what was charged for it. */
+  expectNoMore(): void {
+    const spare = this.#charged - this.length
+    this.#charged = this.length
+    if (this.#estate !== undefined) this.#estate.bytes = this.length
+    budget.give(spare)
+  }
+
+  /** The end has arrived, and from now on only the reader keeps `body` alive. */
+  bequeath(body: object): void {
+    this.#estate = { origin: this.#origin, bytes: this.length }
+    collected.register(body, this.#estate, this)
+    this.expectNoMore()
+  }
+
+  /** Forgets everything; returns how many bytes that were. */
+  drop(waiting: Waiting): number {
+    budget.forget(waiting)
+    collected.unregister(this)
+    const bytes = this.length
+    if (bytes > 0) {
+      this.#origin.counts.bytesHeld -= bytes
+      this.#origin.counts.holding--
+    }
+    this.#held.clear()
+    this.expectNoMore()
+    return bytes
+  }
+}
