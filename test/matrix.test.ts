@@ -82,7 +82,11 @@ const callers: Record<string, Caller> = {
       expect(Buffer.compare(await opened.read(), shape.gets as Buffer)).toBe(0)
     },
   },
-  'never touches': { run: async (open) => open() },
+  'never touches': {
+    // Without our fetch nothing tells an untouched trickle from one that is read slowly: no buffer ever fills.
+    skip: (shape, lane) => lane !== 'fetch' && endless(shape) && shape.isFast !== true,
+    run: async (open) => open(),
+  },
   cancels: { run: async (open) => (await open()).cancel() },
   'cancels twice': {
     async run(open) {
@@ -95,15 +99,15 @@ const callers: Record<string, Caller> = {
     skip: (shape) => shape.gets === 'error' || /HEAD/.test(shape.method ?? ''),
     async run(open, shape) {
       // One that stalls before its first byte would keep the loop waiting.
-      const opened = await open()
-      const timer = setTimeout(() => opened.cancel(), 50)
+      const controller = new AbortController()
+      const opened = await open(controller.signal)
+      const timer = setTimeout(() => controller.abort(), 50)
       try {
         for await (const bytes of opened.chunks) if (bytes.length >= 0) break
       } catch {
         expect(shape.gets).not.toBeInstanceOf(Buffer)
       }
       clearTimeout(timer)
-      if (endless(shape)) opened.cancel()
     },
   },
   'throws while reading': {

@@ -22,6 +22,8 @@ export interface Shape {
   readonly reusable: boolean
   readonly status?: number
   readonly method?: string
+  /** Endless, and fast enough to fill every buffer. */
+  readonly isFast?: boolean
   /** Too large to be combined with everything. */
   readonly isLarge?: boolean
 }
@@ -129,6 +131,7 @@ export const shapes: Record<string, Shape> = {
   'endless and fast': {
     gets: 'endless',
     reusable: true,
+    isFast: true,
     async send(reply) {
       await reply.write(te)
       const bytes = chunk(pattern(32 * KiB))
