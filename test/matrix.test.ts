@@ -2,7 +2,7 @@
 import { Writable } from 'node:stream'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { request, stream } from 'undici'
-import { type Client, createClient } from '../src/index.ts'
+import { type Client, createClient, type FetchInit } from '../src/index.ts'
 import { createOrigin, type Origin } from './support/origin.ts'
 import { serveShapes, type Shape, shapes } from './support/shapes.ts'
 import { until, untilCollected } from './support/until.ts'
@@ -28,7 +28,7 @@ const ofResponse = (response: Response): Opened => ({
   },
 })
 
-const init = (shape: Shape, signal?: AbortSignal): RequestInit => ({
+const init = (shape: Shape, signal?: AbortSignal): FetchInit => ({
   method: shape.method ?? 'GET',
   ...(signal === undefined ? undefined : { signal }),
 })
@@ -38,7 +38,7 @@ const lanes: Record<string, Lane> = {
   // Node's own fetch; on Node 22 and 24 it brings handlers of the old interface.
   'global fetch': async (client, url, shape, signal) =>
     ofResponse(
-      await globalThis.fetch(url, { ...init(shape, signal), dispatcher: client.dispatcher } as RequestInit),
+      await globalThis.fetch(url, { ...init(shape, signal), dispatcher: client.dispatcher } as object),
     ),
   request: async (client, url, shape, signal) => {
     const options = { dispatcher: client.dispatcher, method: shape.method ?? 'GET', signal: signal ?? null }
@@ -150,7 +150,9 @@ const callers: Record<string, Caller> = {
     async run(open, shape) {
       const { response } = await open()
       const copy = response?.clone()
-      expect(Buffer.compare(Buffer.from((await copy?.arrayBuffer()) ?? []), shape.gets as Buffer)).toBe(0)
+      expect(
+        Buffer.compare(Buffer.from((await copy?.arrayBuffer()) as ArrayBuffer), shape.gets as Buffer),
+      ).toBe(0)
     },
   },
 }

@@ -68,9 +68,12 @@ export class Origin {
   readonly #live = new Set<Live>()
   #timer: NodeJS.Timeout | undefined
   /** Requests held back by `patience`, oldest first. */
-  readonly #deferred = new Set<() => void>()
+  readonly #deferred: (() => boolean)[] = []
+  #deferral: NodeJS.Timeout | undefined
   /** Connections with a request on them. */
   #busy = 0
+  /** Connections whose response has ended and that undici is about to free. */
+  #settling = 0
   /** One connection serves many requests at once. */
   #isMultiplexed = false
 
@@ -115,30 +118,38 @@ export class Origin {
    */
   send(dispatch: () => boolean): boolean {
     if (!this.#isWorthWaiting()) return dispatch()
-    const send = (): void => {
-      clearTimeout(timer)
-      if (this.#deferred.delete(send)) dispatch()
-    }
-    const timer = setTimeout(send, patience)
-    this.#deferred.add(send)
+    this.#deferred.push(dispatch)
+    this.#deferral ??= setTimeout(() => this.#sendDeferred(Infinity), patience)
     return true
   }
 
   #isWorthWaiting(): boolean {
-    if (this.counts.draining === 0 && this.#untouched.size === 0) return false
-    if (this.#isMultiplexed || this.#busy < this.#connections.size || this.#connections.size === 0)
-      return false
-    if (this.scope.limit !== undefined && this.#connections.size >= this.scope.limit) return false
-    let soonFree = this.counts.draining
+    if (this.#settling === 0 && this.counts.draining === 0 && this.#untouched.size === 0) return false
+    const { size } = this.#connections
+    if (this.#isMultiplexed || size === 0 || this.#busy + this.#settling < size) return false
+    if (this.scope.limit !== undefined && size >= this.scope.limit) return false
+    let soonFree = this.#settling + this.counts.draining
     const youngest = performance.now() - patience
     for (const body of this.#untouched) if (body.waitingSince > youngest) soonFree++
-    return this.#deferred.size < soonFree
+    return this.#deferred.length < soonFree
   }
 
-  #sendDeferred(): void {
-    const [send] = this.#deferred
-    // undici frees the connection in an immediate it sets after the end; ours has to come behind it.
-    if (send !== undefined) queueMicrotask(() => setImmediate(send))
+  #sendDeferred(most: number): void {
+    for (let sent = 0; sent < most; sent++) {
+      const dispatch = this.#deferred.shift()
+      if (dispatch === undefined) break
+      dispatch()
+    }
+    if (this.#deferred.length > 0) return
+    clearTimeout(this.#deferral)
+    this.#deferral = undefined
+  }
+
+  /** undici frees a connection in an immediate it sets after the end of the response; ours has to come behind it. */
+  readonly #afterLeaving = (): void => void setImmediate(this.#onFree)
+  readonly #onFree = (): void => {
+    this.#settling--
+    this.#sendDeferred(1)
   }
 
   wait(waiter: Waiter): void {
@@ -158,8 +169,10 @@ export class Origin {
     this.#untouched.delete(body)
     if (!this.#live.delete(body) || socket === undefined) return
     const connection = this.#connections.get(socket)
-    if (connection !== undefined && --connection.active === 0) this.#busy--
-    this.#sendDeferred()
+    if (connection === undefined || --connection.active > 0) return
+    this.#busy--
+    this.#settling++
+    queueMicrotask(this.#afterLeaving)
   }
 
   /** The request is written to this socket. Returns true if the socket is new here. */
@@ -230,14 +243,14 @@ export class Origin {
 
   /** The client closes: drains end now, and untouched bodies after `stall`. */
   stop(): void {
-    for (const send of this.#deferred) send()
+    this.#sendDeferred(Infinity)
     for (const body of this.#live) body.stopDraining()
     this.review()
   }
 
   /** The client is destroyed: whoever still reads gets the error. */
   destroy(error: Error): void {
-    for (const send of this.#deferred) send()
+    this.#sendDeferred(Infinity)
     for (const body of this.#live) body.giveUp('client', error)
   }
 

@@ -1,0 +1,181 @@
+/** Where the connection must be kept. Reuse is proved by the origin, which accepted one connection. */
+import { expect, test } from 'vitest'
+import { discard } from '../../src/index.ts'
+import { testClient, works } from '../support/client.ts'
+import { createOrigin, type Origin } from '../support/origin.ts'
+import { pattern, serveShapes } from '../support/shapes.ts'
+import { until } from '../support/until.ts'
+
+const head = 'HTTP/1.1 200 OK\r\n'
+const te = `${head}transfer-encoding: chunked\r\n\r\n`
+
+/** Answers `/ok` as usual, everything else with these parts. */
+const sends = (...parts: (string | Buffer)[]): Promise<Origin> =>
+  createOrigin(async (seen, reply) => {
+    if (seen.path === '/ok') return serveShapes(seen, reply)
+    for (const part of parts) {
+      await reply.write(part)
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+  })
+
+const framings: Record<string, (Buffer | string)[]> = {
+  'content-length': [`${head}content-length: 1000\r\n\r\n`, pattern(999), 'z'],
+  'a single chunk': [`${te}3e8\r\n`, pattern(999), 'z\r\n0\r\n\r\n'],
+  'a byte per chunk': [te, '1\r\nx\r\n'.repeat(999), '1\r\nz\r\n0\r\n\r\n'],
+}
+
+for (const [framing, parts] of Object.entries(framings)) {
+  test(`a body of ${framing} read but for its last byte keeps its connection (T1)`, async () => {
+    await using origin = await sends(...parts)
+    await using client = testClient()
+    const response = await client.fetch(`${origin.url}/x`)
+    let got = 0
+    for await (const bytes of response.body as unknown as AsyncIterable<Uint8Array>) {
+      got += bytes.length
+      if (got >= 999) break
+    }
+    await until(() => client.stats().sockets.idle === 1, 'the connection is free')
+    await origin.stopListening()
+    await works(client, origin.url)
+    expect(origin.accepted).toBe(1)
+  })
+
+  test(`a small body of ${framing} that nobody reads keeps its connection, without a drain (T2)`, async () => {
+    await using origin = await sends(...parts)
+    await using client = testClient()
+    const response = await client.fetch(`${origin.url}/x`)
+    await until(() => client.stats().sockets.idle === 1, 'received')
+    expect(client.stats().bodies).toMatchObject({ open: 1, holding: 1, read: 0, drained: 0, closed: 0 })
+    await works(client, origin.url)
+    expect(origin.accepted).toBe(1)
+    expect((await response.arrayBuffer()).byteLength).toBe(1000)
+  })
+}
+
+for (const [when, parts] of [
+  ['in the same packet', [`${te}0\r\n\r\n`]],
+  ['in a later packet', [te, '0\r\n\r\n']],
+] as const) {
+  test(`100 empty chunked bodies, unread and unclosed, use one port: last chunk ${when} (T3)`, async () => {
+    await using origin = await sends(...parts)
+    await using client = testClient({ connections: 1_000 })
+    const kept: Response[] = []
+    for (let i = 0; i < 100; i++) kept.push(await client.fetch(`${origin.url}/x`))
+    expect(origin.accepted).toBeLessThanOrEqual(2)
+    await until(() => client.stats().bodies.read === 100, 'all ended')
+    expect(kept).toHaveLength(100)
+  })
+}
+
+test('chunked data read and the last chunk left keeps its connection (T4)', async () => {
+  await using origin = await sends(`${te}2\r\n{}\r\n`, '0\r\n\r\n')
+  await using client = testClient()
+  const reader = (await client.fetch(`${origin.url}/x`)).body?.getReader()
+  expect(Buffer.from((await reader?.read())?.value as Uint8Array).toString()).toBe('{}')
+  await works(client, origin.url)
+  expect(origin.accepted).toBe(1)
+})
+
+test('trailers after a body that was given up are drained and go nowhere (T5)', async () => {
+  await using origin = await sends(`${te}3\r\nabc\r\n`, '0\r\nx-sum: 1\r\n', 'x-more: 2\r\n\r\n')
+  await using client = testClient()
+  await (await client.fetch(`${origin.url}/x`)).body?.cancel()
+  await works(client, origin.url)
+  expect(origin.accepted).toBe(1)
+  expect(client.stats().bodies.reasons).toMatchObject({ ended: 1 })
+})
+
+for (const [size, accepted, reasons] of [
+  [100_000, 1, { ended: 1 }],
+  [100_001, 2, { bytes: 1 }],
+] as const) {
+  test(`a rest of ${size} bytes under maxBytes 100000 ends as ${Object.keys(reasons).join()} (T6)`, async () => {
+    await using origin = await sends(`${head}content-length: ${size}\r\n\r\n`, pattern(size))
+    await using client = testClient({ drain: { readAhead: 0, maxBytes: 100_000 } })
+    await (await client.fetch(`${origin.url}/x`)).body?.cancel()
+    await works(client, origin.url)
+    expect(origin.accepted).toBe(accepted)
+    expect(client.stats().bodies.reasons).toMatchObject(reasons)
+  })
+}
+
+test('maxBytes 0 keeps the connection of a body that has arrived (T7)', async () => {
+  await using origin = await sends(`${head}content-length: 1000\r\n\r\n`, pattern(1000))
+  await using client = testClient({ drain: { maxBytes: 0 } })
+  const response = await client.fetch(`${origin.url}/x`)
+  await until(() => client.stats().sockets.idle === 1, 'received')
+  await response.body?.cancel()
+  await works(client, origin.url)
+  expect(origin.accepted).toBe(1)
+  expect(client.stats().bodies.reasons).toMatchObject({ received: 1 })
+})
+
+test('a body read to its end and never closed keeps its connection (T8)', async () => {
+  await using origin = await sends(`${te}3\r\nabc\r\n0\r\n\r\n`)
+  await using client = testClient()
+  const reader = (await client.fetch(`${origin.url}/x`)).body?.getReader()
+  while ((await reader?.read())?.done === false);
+  await works(client, origin.url)
+  expect(origin.accepted).toBe(1)
+})
+
+for (const [name, method, bytes] of [
+  ['204', 'DELETE', 'HTTP/1.1 204 No Content\r\n\r\n'],
+  ['304', 'GET', 'HTTP/1.1 304 Not Modified\r\netag: "a"\r\n\r\n'],
+  ['HEAD', 'HEAD', `${head}content-length: 5000\r\n\r\n`],
+  ['content-length 0', 'GET', `${head}content-length: 0\r\n\r\n`],
+] as const) {
+  test(`20 answers of kind ${name} use one connection (T9)`, async () => {
+    await using origin = await sends(bytes)
+    await using client = testClient({ connections: 8 })
+    const kept: Response[] = []
+    for (let i = 0; i < 20; i++) kept.push(await client.fetch(`${origin.url}/x`, { method }))
+    expect(origin.accepted).toBeLessThanOrEqual(2)
+    expect(kept).toHaveLength(20)
+  })
+}
+
+test('the body of a redirect is drained and the hop shares its connection (T10)', async () => {
+  await using origin = await createOrigin(serveShapes)
+  await using client = testClient({ connections: 8 })
+  for (let i = 0; i < 10; i++) expect(await (await client.fetch(`${origin.url}/moved`)).text()).toBe('ok')
+  expect(origin.accepted).toBeLessThanOrEqual(2)
+  expect(client.stats().bodies.reasons).toMatchObject({ ended: 10 })
+})
+
+test('a redirect whose body never ends costs its connection, not the call (T10)', async () => {
+  await using origin = await createOrigin(async (seen, reply) => {
+    if (seen.path !== '/moved') return serveShapes(seen, reply)
+    await reply.write('HTTP/1.1 302 Found\r\nlocation: /ok\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n')
+  })
+  await using client = testClient({ drain: { maxTime: 100 } })
+  expect(await (await client.fetch(`${origin.url}/moved`)).text()).toBe('ok')
+  expect(origin.accepted).toBe(2)
+  expect(client.stats().bodies.reasons).toMatchObject({ time: 1 })
+})
+
+test('a body of which one byte is left is drained however large it was (T12)', async () => {
+  const size = 1024 * 1024
+  await using origin = await sends(`${head}content-length: ${size}\r\n\r\n`, pattern(size - 1), 'z')
+  await using client = testClient({ drain: { maxBytes: 1 } })
+  const response = await client.fetch(`${origin.url}/x`)
+  let got = 0
+  for await (const bytes of response.body as unknown as AsyncIterable<Uint8Array>) {
+    got += bytes.length
+    if (got >= size - 1) break
+  }
+  await works(client, origin.url)
+  expect(origin.accepted).toBe(1)
+})
+
+test('discard() of an unread body keeps its connection', async () => {
+  await using origin = await sends(`${head}content-length: 200000\r\n\r\n`, pattern(200_000))
+  await using client = testClient()
+  expect(await discard(await client.fetch(`${origin.url}/x`))).toMatchObject({
+    outcome: 'drained',
+    bytes: 200_000,
+  })
+  await works(client, origin.url)
+  expect(origin.accepted).toBe(1)
+})

@@ -1,0 +1,26 @@
+/** A client for one test: at its end nothing may be open, waiting or draining. */
+import { expect } from 'vitest'
+import { type Client, type ClientOptions, createClient } from '../../src/index.ts'
+import { until } from './until.ts'
+
+export function testClient(options: ClientOptions = {}): Client & AsyncDisposable {
+  const client = createClient({ connections: 1, ...options })
+  return {
+    ...client,
+    async [Symbol.asyncDispose]() {
+      await until(() => client.stats().sockets.draining === 0, 'drains ended')
+      await client.destroy()
+      await until(() => client.stats().sockets.open === 0, 'sockets closed')
+      const { requests, bodies, bytes } = client.stats()
+      expect(requests).toEqual({ waiting: 0, inFlight: 0 })
+      // Whole bodies that the test still holds are all that may be left.
+      expect(bodies.open).toBe(bodies.holding)
+      expect(bytes.held > 0).toBe(bodies.holding > 0)
+    },
+  }
+}
+
+/** The body of a small answer: proof that the client still works. */
+export async function works(client: Client, url: string): Promise<void> {
+  expect(await (await client.fetch(`${url}/ok`)).text()).toBe('ok')
+}
