@@ -43,12 +43,8 @@ async function end(body: unknown, bounds: Bounds): Promise<Ending> {
   if (typeof body !== 'object' || !('body' in body)) return { outcome: 'unknown', bytes: 0 }
   const gate = gateOf(body)
   const inner: unknown = body.body
-  if (
-    gate !== undefined &&
-    isWebStream(inner) &&
-    inner.locked &&
-    !('bodyUsed' in body && body.bodyUsed === true && gate.hasEnded)
-  ) {
+  if (gate !== undefined && isWebStream(inner) && inner.locked) {
+    if (gate.hasEnded) return { outcome: 'read', bytes: 0 }
     gate.abort(new BodyGivenUpError())
     return { outcome: 'closed', bytes: 0 }
   }

@@ -1,5 +1,5 @@
 /** Client options to an undici dispatcher: bounded, one request at a time on a connection, behind a proxy if asked. */
-import { Agent, type buildConnector, type Dispatcher, EnvHttpProxyAgent, ProxyAgent } from 'undici'
+import { Agent, type buildConnector, type Dispatcher, EnvHttpProxyAgent, Pool, ProxyAgent } from 'undici'
 import { clientDefaults, type ResolvedClient } from '../options.ts'
 
 /** The dispatcher these options describe, and whether it is ours to close. */
@@ -22,7 +22,7 @@ export function createAgent(options: ResolvedClient): { dispatcher: Dispatcher; 
 
 function poolOptions(options: ResolvedClient): Agent.Options {
   const { connections = clientDefaults.connections, keepAlive = clientDefaults.keepAlive } = options
-  return {
+  const settings: Agent.Options = {
     connections,
     // One response after another: behind a slow body, a pipelined request would wait for it.
     pipelining: 1,
@@ -32,5 +32,10 @@ function poolOptions(options: ResolvedClient): Agent.Options {
     ...(options.maxOrigins === undefined ? undefined : { maxOrigins: options.maxOrigins }),
     ...(options.connectionLifetime === undefined ? undefined : { clientTtl: options.connectionLifetime }),
     connect: { ...options.tls, ...options.connect } as NonNullable<Agent.Options['connect']>,
+  }
+  return {
+    ...settings,
+    // Without it, undici has no lifetime for a pool of one, and no limit for connections to a forwarding proxy.
+    factory: (origin, given) => new Pool(origin, { ...settings, ...given } as Pool.Options),
   }
 }

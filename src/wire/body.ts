@@ -198,9 +198,6 @@ export class Body implements Handler {
   /** The reader is told at once; the wire is settled behind it. */
   giveUp(by: EndedBy, reason: Error): void {
     if (this.#state === 'done' || this.#state === 'draining') return
-    // Only a reader that aborted itself knows already: any other would take the error for its own.
-    this.#reader.aborted = by === 'reader'
-    this.#reader.reason = reason
     if (this.#state === 'waiting') {
       // There is nothing to drain: the request is over, and with it its connection.
       this.#abortWire(reason)
@@ -297,7 +294,12 @@ export class Body implements Handler {
 
   #finish(trailers: Headers): void {
     this.#settle('read', 'complete')
-    this.#handler.onResponseEnd?.(this.#reader, trailers)
+    try {
+      this.#handler.onResponseEnd?.(this.#reader, trailers)
+    } catch (error) {
+      // A handler may refuse the whole response at its end (undici's retry does), and wants to hear of it.
+      this.#handler.onResponseError?.(this.#reader, error as Error)
+    }
   }
 
   /** Drains or closes, whichever is cheaper. */

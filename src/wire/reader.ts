@@ -1,6 +1,5 @@
 /** What the reader's side of a body gets to steer it with: it pauses, resumes and aborts, and never waits for the wire. */
-import type { Dispatcher } from 'undici'
-import { BodyGivenUpError } from '../errors.ts'
+import { type Dispatcher, errors } from 'undici'
 
 type Controller = Dispatcher.DispatchController
 type Raw = NonNullable<Controller['rawHeaders']> | null
@@ -15,6 +14,7 @@ export interface Steered {
 
 export class Reader implements Controller {
   paused = false
+  /** By this reader, that is: one that was aborted from elsewhere, or threw, has to be told. */
   aborted = false
   reason: Error | null = null
   readonly #body: Steered
@@ -44,6 +44,9 @@ export class Reader implements Controller {
   }
 
   abort(reason?: Error): void {
-    this.#body.giveUp('reader', reason ?? new BodyGivenUpError())
+    if (this.aborted) return
+    this.aborted = true
+    this.reason = reason ?? new errors.RequestAbortedError()
+    this.#body.giveUp('reader', this.reason)
   }
 }

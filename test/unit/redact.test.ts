@@ -1,0 +1,46 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { redactUrl } from '../../src/events.ts'
+
+const secrets = [
+  'sig',
+  'SIG',
+  'X-Amz-Signature',
+  'X-Amz-Credential',
+  'X-Amz-Security-Token',
+  'X-Goog-Signature',
+  'Signature',
+  'AWSAccessKeyId',
+  'access_token',
+  'api_key',
+  'apikey',
+  'password',
+  'token',
+  'client_secret',
+  'code',
+  's%69g',
+]
+
+test.each(secrets)('the value of %s is redacted', (name) => {
+  expect(redactUrl(`https://h/c/b?a=1&${name}=hunter2&z=2`)).toBe(`https://h/c/b?a=1&${name}=***&z=2`)
+})
+
+test('credentials before the host are redacted', () => {
+  expect(redactUrl('https://me:hunter2@h/p')).toBe('https://***@h/p')
+  expect(redactUrl('//me@h/p')).toBe('//***@h/p')
+})
+
+test('what is no secret stays', () => {
+  expect(redactUrl('/c/b?comp=list&prefix=sig/&st=2026&design=1')).toBe(
+    '/c/b?comp=list&prefix=sig/&st=2026&design=1',
+  )
+})
+
+test('no text, however malformed, makes it throw or shows the secret', () => {
+  fc.assert(
+    fc.property(fc.string(), fc.constantFrom(...secrets), fc.string(), (before, name, after) => {
+      const url = `${before.replaceAll(/[?&#]/g, '')}?x=1&${name}=hunter2secret&${after.replaceAll('hunter2secret', '')}`
+      expect(redactUrl(url)).not.toContain('hunter2secret')
+    }),
+  )
+})
