@@ -1,0 +1,109 @@
+/** Every client as its users write it: `open` makes a call and returns what it gets, unread; `give up` ends one early. */
+import http from 'node:http'
+import https from 'node:https'
+import { Agent, fetch as undiciFetch, request } from 'undici'
+import { createClient, drain } from '../src/index.ts'
+
+export interface BenchClient {
+  open(url: string): Promise<unknown>
+}
+
+/** `limit` is undefined where the client has none, or is to have none. */
+type Make = (limit: number | undefined) => Promise<BenchClient> | BenchClient
+
+const pool = (limit: number | undefined): Agent =>
+  new Agent(limit === undefined ? {} : { connections: limit })
+const stall = { stall: 500 }
+const httpAgent = (limit: number | undefined): http.Agent =>
+  new http.Agent({ keepAlive: true, maxSockets: limit ?? Infinity })
+const insecure = { rejectUnauthorized: false }
+
+export const clients: Record<string, Make> = {
+  drained: (limit) => {
+    const client = createClient({ connections: limit ?? 100_000, drain: stall })
+    return { open: (url) => client.fetch(url) }
+  },
+  'drain() under undici.fetch': (limit) => {
+    const dispatcher = pool(limit).compose(drain(stall))
+    return { open: (url) => undiciFetch(url, { dispatcher }) }
+  },
+  'drain() under undici.request': (limit) => {
+    const dispatcher = pool(limit).compose(drain(stall))
+    return { open: (url) => request(url, { dispatcher }) }
+  },
+  'undici.fetch': (limit) => {
+    const dispatcher = pool(limit)
+    return { open: (url) => undiciFetch(url, { dispatcher }) }
+  },
+  'undici.request': (limit) => {
+    const dispatcher = pool(limit)
+    return { open: (url) => request(url, { dispatcher }) }
+  },
+  'global fetch': () => ({ open: (url) => globalThis.fetch(url) }),
+  got: async (limit) => {
+    const { default: got } = await import('got')
+    const options = { agent: { http: httpAgent(limit) }, retry: { limit: 0 }, throwHttpErrors: false }
+    return {
+      open: (url) =>
+        new Promise((resolve, reject) => {
+          const stream = got.stream(url, options)
+          stream.on('response', () => resolve(stream)).on('error', reject)
+        }),
+    }
+  },
+  axios: async (limit) => {
+    const { default: axios } = await import('axios')
+    const options = {
+      responseType: 'stream',
+      httpAgent: httpAgent(limit),
+      validateStatus: () => true,
+    } as const
+    return { open: (url) => axios.get(url, options) }
+  },
+  ky: async () => {
+    const { default: ky } = await import('ky')
+    return { open: (url) => ky.get(url, { retry: 0, throwHttpErrors: false }) }
+  },
+  'node-fetch': async (limit) => {
+    const { default: nodeFetch } = await import('node-fetch')
+    const agent = httpAgent(limit)
+    return { open: (url) => nodeFetch(url, { agent }) }
+  },
+  'make-fetch-happen': async (limit) => {
+    // @ts-expect-error it has no types of its own
+    const { default: makeFetchHappen } = (await import('make-fetch-happen')) as { default: typeof fetch }
+    const options = {
+      retry: false,
+      ...(limit === undefined ? { maxSockets: Infinity } : { maxSockets: limit }),
+    }
+    return { open: (url) => makeFetchHappen(url, options as RequestInit) }
+  },
+}
+
+/** Those that cannot be limited. */
+export const unlimited: readonly string[] = ['global fetch', 'ky']
+
+/** Ways to give a body up after its headers, for the TIME_WAIT bench. */
+export const giveUps: Record<string, () => (url: string) => Promise<void>> = {
+  'drained, body.cancel()': () => {
+    const client = createClient({ connections: 16, tls: insecure })
+    return async (url) => void (await (await client.fetch(url)).body?.cancel())
+  },
+  'undici.fetch, body.cancel()': () => {
+    const dispatcher = new Agent({ connections: 16, connect: insecure })
+    return async (url) => void (await (await undiciFetch(url, { dispatcher })).body?.cancel())
+  },
+  'node:http, destroy()': () => {
+    const options = { keepAlive: true, maxSockets: 16 }
+    const agents = { http: new http.Agent(options), https: new https.Agent({ ...options, ...insecure }) }
+    return (url) =>
+      new Promise((resolve, reject) => {
+        const isTls = url.startsWith('https')
+        const get = isTls ? https.get : http.get
+        get(url, { agent: isTls ? agents.https : agents.http }, (response) => {
+          response.on('error', () => {}).destroy()
+          resolve()
+        }).on('error', reject)
+      })
+  },
+}
