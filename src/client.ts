@@ -41,10 +41,20 @@ export function createClient(options?: ClientOptions): Client {
   const drain = createDrain(resolved.drain, name, limit)
   const dispatcher = drain.over(pool)
 
-  async function close(): Promise<void> {
+  /** undici rejects the close of what is gone; `await using` closes again after whoever did it by hand. */
+  let ended: Promise<void> | undefined
+
+  async function end(): Promise<void> {
     drain.stop()
     if (owned) await pool.close()
   }
+
+  async function destroy(error?: Error): Promise<void> {
+    drain.destroy(error)
+    if (owned) await pool.destroy(error ?? null)
+  }
+
+  const close = (): Promise<void> => (ended ??= end())
 
   return {
     name,
@@ -52,9 +62,10 @@ export function createClient(options?: ClientOptions): Client {
     fetch: (input, init) => fetchOn(drain.over(chosenBy(init) ?? pool), input, init, { origin, headers }),
     stats: () => drain.stats(),
     close,
-    async destroy(error) {
-      drain.destroy(error)
-      if (owned) await pool.destroy(error ?? null)
+    destroy(error) {
+      const destroyed = destroy(error)
+      ended ??= destroyed
+      return destroyed
     },
     [Symbol.asyncDispose]: close,
   }

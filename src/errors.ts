@@ -40,8 +40,9 @@ export class BodyReclaimedError extends Error implements ReclaimedBody {
   constructor(body: ReclaimedBody) {
     const site = body.callSite === undefined ? '' : `, requested at ${body.callSite}`
     super(
-      `The response body from ${body.origin} was given up after ${Math.round(body.age)} ms untouched, because ` +
-        `its connection was needed (${body.received} bytes received${site}). Read, cancel or discard() every response.`,
+      `The response body from ${body.origin} was given up after ${Math.round(body.age)} ms untouched ` +
+        `(${body.received} bytes received${site}): other requests waited for its connection, or its client was closing. ` +
+        'Read, cancel or discard() every response.',
     )
     this.origin = body.origin
     this.age = body.age

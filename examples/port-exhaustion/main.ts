@@ -102,7 +102,7 @@ async function measure(
 }
 
 async function main(args: Args): Promise<void> {
-  const isLive = process.stdout.isTTY === true && !args.json
+  const isLive = process.stdout.isTTY && !args.json
   const say = (line: string): void => void (args.json || process.stdout.write(`${line}\n`))
   const live = (line: string): void => void (isLive && process.stdout.write(`\r\u001b[K  ${line}`))
   const origin = args.urls.length === 0 ? await startOrigin(args.clients.length) : undefined

@@ -8,16 +8,10 @@ export function createAgent(options: ResolvedClient): { dispatcher: Dispatcher; 
   const { proxy = clientDefaults.proxy } = options
   const settings = poolOptions(options)
   if (proxy === false) return { dispatcher: new Agent(settings), owned: true }
-  if (proxy === 'env') return { dispatcher: new EnvHttpProxyAgent(settings), owned: true }
-  // TLS options are meant for the origin; undici keeps those of the proxy itself apart.
-  return {
-    dispatcher: new ProxyAgent({
-      ...settings,
-      uri: String(proxy),
-      requestTls: (options.tls ?? {}) as buildConnector.BuildOptions,
-    }),
-    owned: true,
-  }
+  // undici keeps the TLS options of the proxy itself apart; ours are meant for the origin behind it.
+  const requestTls = (options.tls ?? {}) as buildConnector.BuildOptions
+  if (proxy === 'env') return { dispatcher: new EnvHttpProxyAgent({ ...settings, requestTls }), owned: true }
+  return { dispatcher: new ProxyAgent({ ...settings, uri: String(proxy), requestTls }), owned: true }
 }
 
 function poolOptions(options: ResolvedClient): Agent.Options {
@@ -36,6 +30,6 @@ function poolOptions(options: ResolvedClient): Agent.Options {
   return {
     ...settings,
     // Without it, undici has no lifetime for a pool of one, and no limit for connections to a forwarding proxy.
-    factory: (origin, given) => new Pool(origin, { ...settings, ...given } as Pool.Options),
+    factory: (origin, given) => new Pool(origin, Object.assign({}, settings, given)),
   }
 }

@@ -1,4 +1,5 @@
 /** What one body holds ahead of its reader, charged to the budget of the process; given back even if nobody ever reads it. */
+import { publish, redactUrl } from '../events.ts'
 import type { ResolvedDrain } from '../options.ts'
 import { budget, HeldBytes, type Waiting } from './held.ts'
 import type { Origin } from './origin.ts'
@@ -6,15 +7,30 @@ import type { Origin } from './origin.ts'
 /** What the collector settles for a body that had arrived and that nobody read. It must not lead to that body. */
 interface Estate {
   readonly origin: Origin
+  readonly request: { readonly method: string; readonly path: string; readonly status: number }
+  /** Bytes its reader had before it was forgotten. */
+  readonly read: number
   bytes: number
 }
 
-const collected = new FinalizationRegistry<Estate>(({ origin, bytes }) => {
+const collected = new FinalizationRegistry<Estate>(({ origin, request, read, bytes }) => {
   origin.counts.holding--
   origin.counts.bytesHeld -= bytes
   origin.counts.bytesDrained += bytes
   budget.give(bytes)
   origin.noteOutcome('drained', 'collected')
+  publish('drained:body', () => ({
+    ...request,
+    path: redactUrl(request.path),
+    client: origin.scope.client,
+    origin: origin.name,
+    outcome: 'drained',
+    reason: 'collected',
+    endedBy: 'collector',
+    read,
+    drained: bytes,
+    unread: 0,
+  }))
 })
 
 export class Ahead {
@@ -86,8 +102,8 @@ export class Ahead {
   }
 
   /** The end has arrived, and from now on only the reader keeps `body` alive. */
-  bequeath(body: object): void {
-    this.#estate = { origin: this.#origin, bytes: this.length }
+  bequeath(body: object, request: Estate['request'], read: number): void {
+    this.#estate = { origin: this.#origin, request, read, bytes: this.length }
     collected.register(body, this.#estate, this)
     this.expectNoMore()
   }

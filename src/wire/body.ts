@@ -32,6 +32,7 @@ export class Body implements Handler {
   readonly since: number = performance.now()
   /** When it began to wait untouched, 0 before. */
   waitingSince = 0
+  startedAt = 0
   wire: Controller | null = null
   readonly #handler: Handler
   readonly #origin: Origin
@@ -43,7 +44,6 @@ export class Body implements Handler {
   #state: State = 'waiting'
   #socket: Socket | undefined
   #head: ResponseHead | undefined
-  #startedAt = 0
   /** Bytes still to come; undefined when not declared. */
   #remaining: number | undefined
   #received = 0
@@ -70,16 +70,10 @@ export class Body implements Handler {
     this.#limits = limits
     this.#hadRoom = origin.hasRoom
     this.#requestSent = opts.body == null
-    if (handler.onResponseStarted !== undefined) this.onResponseStarted = () => handler.onResponseStarted?.()
-    if (handler.onBodySent !== undefined) this.onBodySent = (chunk) => handler.onBodySent?.(chunk)
     origin.wait(this)
   }
 
   // ---- from the wire
-
-  // Present only if the handler has them: undici asks.
-  declare onResponseStarted?: () => void
-  declare onBodySent?: (chunk: Buffer) => void
 
   onRequestStart(controller: Controller, context: unknown): void {
     // HTTP/2 starts a request again on another connection when the first one is going away.
@@ -99,6 +93,14 @@ export class Body implements Handler {
     if (this.#state !== 'waiting') return
     this.#socket = socket
     if (this.#origin.attach(socket) && this.#hadRoom) this.#origin.noteConnect(performance.now() - this.since)
+  }
+
+  onBodySent(chunk: Buffer): void {
+    this.#handler.onBodySent?.(chunk)
+  }
+
+  onResponseStarted(): void {
+    this.#handler.onResponseStarted?.()
   }
 
   onRequestSent(): void {
@@ -123,7 +125,7 @@ export class Body implements Handler {
     this.#head = { method: this.method, status, headers }
     this.#remaining = announcedLength(this.#head)
     this.#state = 'flowing'
-    this.#startedAt = performance.now()
+    this.startedAt = performance.now()
     this.#origin.counts.open++
     try {
       this.#handler.onResponseStart?.(this.#reader, status, headers, statusText)
@@ -150,13 +152,18 @@ export class Body implements Handler {
 
   onResponseEnd(_: Controller, trailers: Headers): void {
     if (this.#state === 'done') return
-    if (!this.#wasStopped) this.#origin.noteSpeed(this.#received, performance.now() - this.#startedAt)
+    if (!this.#wasStopped) this.#origin.noteSpeed(this.#received, performance.now() - this.startedAt)
     this.#leaveWire()
     if (this.#state === 'draining') {
       this.#settle('drained', 'ended')
+      this.#forgetWire()
     } else if (this.#ahead !== undefined && this.#ahead.length > 0) {
       this.#end = trailers
-      this.#ahead.bequeath(this)
+      this.#ahead.bequeath(
+        this,
+        { method: this.method, path: this.path, status: this.#head?.status ?? 0 },
+        this.#read,
+      )
     } else {
       this.#finish(trailers)
     }
@@ -173,6 +180,7 @@ export class Body implements Handler {
       this.#settle('closed', 'failed')
     }
     if (state !== 'draining') this.#handler.onResponseError?.(this.#reader, error)
+    this.#forgetWire()
   }
 
   // ---- from the reader
@@ -211,8 +219,12 @@ export class Body implements Handler {
     try {
       this.#handler.onResponseError?.(this.#reader, reason)
     } finally {
-      if (hasArrived) this.#settle('drained', 'received')
-      else this.#endWire()
+      if (hasArrived) {
+        this.#settle('drained', 'received')
+        this.#forgetWire()
+      } else {
+        this.#endWire()
+      }
     }
   }
 
@@ -300,6 +312,7 @@ export class Body implements Handler {
       // A handler may refuse the whole response at its end (undici's retry does), and wants to hear of it.
       this.#handler.onResponseError?.(this.#reader, error as Error)
     }
+    this.#forgetWire()
   }
 
   /** Drains or closes, whichever is cheaper. */
@@ -329,7 +342,10 @@ export class Body implements Handler {
     this.#drainLimit = decision.maxBytes
     this.#deadline = setTimeout(() => this.#close('time'), decision.maxMs)
     this.#deadline.unref()
-    this.wire?.resume()
+    // Not now: undici's parser must not be entered twice, and whoever gives up may be called by it.
+    queueMicrotask(() => {
+      if (this.#state === 'draining') this.wire?.resume()
+    })
   }
 
   #close(reason: Reason): void {
@@ -348,6 +364,13 @@ export class Body implements Handler {
     }
     this.#leaveWire()
     this.wire?.abort(reason)
+    this.#forgetWire()
+  }
+
+  /** A reader may keep this body long after its end; the raw headers alone would keep 64 KiB of the connection's reads alive. */
+  #forgetWire(): void {
+    this.wire = null
+    this.#socket = undefined
   }
 
   /** The connection has no more to do with this body. */

@@ -67,6 +67,7 @@ class Budget {
   /** Bytes held or promised now. */
   used = 0
   readonly #waiting = new Set<Waiting>()
+  #isTelling = false
 
   /** Takes `bytes` if they fit under `limit`. */
   take(bytes: number, limit: number): boolean {
@@ -83,11 +84,17 @@ class Budget {
   give(bytes: number): void {
     if (bytes === 0) return
     this.used -= bytes
-    // A copy: one that finds no room puts itself back, and would be asked for ever.
-    for (const body of Array.from(this.#waiting)) {
-      this.#waiting.delete(body)
-      body.onRoom()
-    }
+    if (this.#waiting.size === 0 || this.#isTelling) return
+    this.#isTelling = true
+    // Not now: undici's parser must not be entered twice, and whoever gives may be called by it.
+    queueMicrotask(() => {
+      this.#isTelling = false
+      // A copy: one that finds no room puts itself back, and would be asked for ever.
+      for (const body of Array.from(this.#waiting)) {
+        this.#waiting.delete(body)
+        body.onRoom()
+      }
+    })
   }
 
   wait(body: Waiting): void {

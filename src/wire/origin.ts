@@ -18,6 +18,8 @@ export interface Candidate {
 
 /** A body that has a connection. */
 export interface Live {
+  /** When its headers came (`performance.now()`). */
+  readonly startedAt: number
   stopDraining(): void
   giveUp(by: EndedBy, reason: Error): void
 }
@@ -67,9 +69,10 @@ export class Origin {
   readonly #untouched = new Set<Candidate>()
   readonly #live = new Set<Live>()
   #timer: NodeJS.Timeout | undefined
+  #isReviewDue = false
   /** Requests held back by `patience`, oldest first. */
-  readonly #deferred: (() => boolean)[] = []
-  #deferral: NodeJS.Timeout | undefined
+  readonly #deferred: { readonly since: number; readonly dispatch: () => boolean }[] = []
+  #isDeferralSet = false
   /** Connections with a request on them. */
   #busy = 0
   /** Connections whose response has ended and that undici is about to free. */
@@ -118,31 +121,43 @@ export class Origin {
    */
   send(dispatch: () => boolean): boolean {
     if (!this.#isWorthWaiting()) return dispatch()
-    this.#deferred.push(dispatch)
-    this.#deferral ??= setTimeout(() => this.#sendDeferred(Infinity), patience)
+    this.#deferred.push({ since: performance.now(), dispatch })
+    this.#setDeferral()
     return true
   }
 
   #isWorthWaiting(): boolean {
-    if (this.#settling === 0 && this.counts.draining === 0 && this.#untouched.size === 0) return false
     const { size } = this.#connections
     if (this.#isMultiplexed || size === 0 || this.#busy + this.#settling < size) return false
     if (this.scope.limit !== undefined && size >= this.scope.limit) return false
+    const deferred = this.#deferred.length
     let soonFree = this.#settling + this.counts.draining
+    if (deferred < soonFree) return true
     const youngest = performance.now() - patience
-    for (const body of this.#untouched) if (body.waitingSince > youngest) soonFree++
-    return this.#deferred.length < soonFree
+    for (const body of this.#live) {
+      if (body.startedAt > youngest && deferred < ++soonFree) return true
+    }
+    return false
   }
 
   #sendDeferred(most: number): void {
     for (let sent = 0; sent < most; sent++) {
-      const dispatch = this.#deferred.shift()
-      if (dispatch === undefined) break
-      dispatch()
+      const next = this.#deferred.shift()
+      if (next === undefined) return
+      next.dispatch()
     }
-    if (this.#deferred.length > 0) return
-    clearTimeout(this.#deferral)
-    this.#deferral = undefined
+  }
+
+  /** Not cleared when nothing is deferred any more: a timer for each request would cost more than one that comes for nothing. */
+  #setDeferral(): void {
+    if (this.#isDeferralSet) return
+    this.#isDeferralSet = true
+    setTimeout(() => {
+      this.#isDeferralSet = false
+      const latest = performance.now() - patience
+      while ((this.#deferred[0]?.since ?? Infinity) <= latest) this.#sendDeferred(1)
+      if (this.#deferred.length > 0) this.#setDeferral()
+    }, patience)
   }
 
   /** undici frees a connection in an immediate it sets after the end of the response; ours has to come behind it. */
@@ -154,7 +169,7 @@ export class Origin {
 
   wait(waiter: Waiter): void {
     this.#waiters.add(waiter)
-    if (this.#untouched.size > 0) this.review()
+    if (this.#untouched.size > 0) this.#reviewSoon()
   }
 
   /** The request has a connection. */
@@ -204,7 +219,7 @@ export class Origin {
       publish('drained:connection', event('closed'))
     })
     publish('drained:connection', event('opened'))
-    if (this.#untouched.size > 0) this.review()
+    if (this.#untouched.size > 0) this.#reviewSoon()
     return true
   }
 
@@ -234,7 +249,7 @@ export class Origin {
   /** This body keeps a connection and nobody has touched it. */
   addUntouched(body: Candidate): void {
     this.#untouched.add(body)
-    if (this.#waiters.size > 0 || this.scope.closing) this.review()
+    if (this.#waiters.size > 0 || this.scope.closing) this.#reviewSoon()
   }
 
   removeUntouched(body: Candidate): void {
@@ -245,7 +260,7 @@ export class Origin {
   stop(): void {
     this.#sendDeferred(Infinity)
     for (const body of this.#live) body.stopDraining()
-    this.review()
+    this.#reviewSoon()
   }
 
   /** The client is destroyed: whoever still reads gets the error. */
@@ -254,8 +269,18 @@ export class Origin {
     for (const body of this.#live) body.giveUp('client', error)
   }
 
+  /** Soon, not now: undici's parser must not be entered twice, and whoever asks may be called by it. */
+  #reviewSoon(): void {
+    if (this.#isReviewDue) return
+    this.#isReviewDue = true
+    queueMicrotask(() => {
+      this.#isReviewDue = false
+      this.#review()
+    })
+  }
+
   /** Reclaims what is due, oldest first and no more than the waiting need, and sets the timer for the next. */
-  review(): void {
+  #review(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
     const { closing, stall } = this.scope
@@ -266,7 +291,7 @@ export class Origin {
       const due = Math.max(body.waitingSince, this.#waitCounts()) + stall
       if (due > now) {
         // One more millisecond: timers round down, and a review too early would only set the next.
-        this.#timer = setTimeout(() => this.review(), due - now + 1)
+        this.#timer = setTimeout(() => this.#review(), due - now + 1)
         this.#timer.unref()
         return
       }

@@ -15,16 +15,13 @@ const answers = (send: (reply: Reply) => void | Promise<void>): Promise<Origin> 
   createOrigin((seen, reply) => (seen.path === '/ok' ? serveShapes(seen, reply) : send(reply)))
 
 /** One body given up right after its headers, then another request. */
-async function giveUpOne(
-  origin: Origin,
-  drain: NonNullable<ClientOptions['drain']>,
-): Promise<Record<string, number>> {
+async function giveUpOne(origin: Origin, drain: NonNullable<ClientOptions['drain']>): Promise<object> {
   await using client = testClient({ drain })
   const response = await client.fetch(`${origin.url}/x`)
   await response.body?.cancel()
   await works(client, origin.url)
   await until(() => client.stats().sockets.draining === 0, 'settled')
-  return client.stats().bodies.reasons as Record<string, number>
+  return client.stats().bodies.reasons
 }
 
 test('a rest longer than maxBytes is closed without reading it (T11)', async () => {

@@ -2,11 +2,11 @@
 import diagnostics from 'node:diagnostics_channel'
 import { createServer } from 'node:http'
 import https from 'node:https'
-import type { AddressInfo } from 'node:net'
+import net, { type AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import nodeFetch from 'node-fetch'
 import { Agent, ProxyAgent, request } from 'undici'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { type BodyEvent, createClient, discard, fetch } from '../../src/index.ts'
 import { testClient, works } from '../support/client.ts'
 import { tls } from '../support/h2.ts'
@@ -235,4 +235,30 @@ test('maxOrigins and connectionLifetime are honoured', async () => {
   await works(client, origin.url)
   expect(origin.accepted).toBe(2)
   await client.close()
+})
+
+test("proxy 'env' tunnels to https origins with the TLS options of the client", async () => {
+  const server = https.createServer(tls, (_, outgoing) => outgoing.end('ok')).listen(0, '127.0.0.1')
+  const proxy = createServer()
+  proxy.on('connect', (incoming, socket) => {
+    const [, port] = (incoming.url ?? '').split(':')
+    const through = net.connect(Number(port), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      socket.pipe(through).pipe(socket)
+    })
+    for (const end of [socket, through]) end.on('error', () => {})
+  })
+  proxy.listen(0, '127.0.0.1')
+  await until(() => server.listening && proxy.listening, 'listening')
+  vi.stubEnv('HTTPS_PROXY', `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`)
+  vi.stubEnv('NO_PROXY', '')
+  const client = createClient({ proxy: 'env', tls: { ca: tls.cert } })
+  expect(
+    await (await client.fetch(`https://localhost:${(server.address() as AddressInfo).port}/`)).text(),
+  ).toBe('ok')
+  vi.unstubAllEnvs()
+  await client.destroy()
+  server.closeAllConnections()
+  server.close()
+  proxy.close()
 })

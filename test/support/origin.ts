@@ -80,6 +80,7 @@ function serve(socket: net.Socket, connection: number, script: Script, origin: O
   let buffered = ''
   let isBusy = false
   socket.setEncoding('latin1')
+  const answer = async (seen: Seen): Promise<void> => script(seen, replyOn(socket, origin))
   const next = (): void => {
     const end = buffered.indexOf('\r\n\r\n')
     if (isBusy || end === -1) return
@@ -96,7 +97,7 @@ function serve(socket: net.Socket, connection: number, script: Script, origin: O
       isBusy = false
       next()
     }
-    Promise.resolve(script(seen, replyOn(socket, origin))).then(done, done)
+    void answer(seen).finally(done)
   }
   socket.on('data', (text: string) => {
     buffered += text

@@ -1,0 +1,99 @@
+/** The documentation and the code name the same things, with the same values. */
+import fs from 'node:fs'
+import path from 'node:path'
+import { expect, test } from 'vitest'
+import * as drained from '../src/index.ts'
+import { clientDefaults, drainDefaults } from '../src/options.ts'
+import { decide } from '../src/wire/decision.ts'
+
+const root = path.join(import.meta.dirname, '..')
+const read = (file: string): string => fs.readFileSync(path.join(root, file), 'utf8')
+
+test('docs/options.md has every option with its default', () => {
+  const page = read('docs/options.md')
+  for (const [name, value] of Object.entries({ ...drainDefaults, ...clientDefaults })) {
+    expect(page).toMatch(new RegExp(`\\| \`${name}\` .*\`${value}\``))
+  }
+  const declared = [...read('src/options.ts').matchAll(/^ {2}(\w+)\?: /gm)].map(([, name]) => name as string)
+  expect(declared.length).toBeGreaterThan(15)
+  for (const name of declared) expect(page).toContain(`\`${name}\``)
+})
+
+test('docs/stats-and-events.md has every channel, message field and reason', () => {
+  const page = read('docs/stats-and-events.md')
+  const events = read('src/events.ts')
+  const reasons = events
+    .slice(events.indexOf('export type Reason'), events.indexOf('/** Who ended'))
+    .matchAll(/\| '([\w-]+)'/g)
+  const fields = events.matchAll(/^ {2}readonly (\w+): /gm)
+  for (const [, name] of [...reasons, ...fields]) expect(page).toContain(`\`${name}\``)
+  for (const channel of ['drained:body', 'drained:connection', 'drained:reclaim']) {
+    expect(page).toContain(channel)
+    expect(events).toContain(`'${channel}'`)
+  }
+})
+
+test('every link of the documentation leads somewhere', () => {
+  const pages = [
+    'README.md',
+    'CONTRIBUTING.md',
+    ...fs.readdirSync(path.join(root, 'docs')).map((name) => `docs/${name}`),
+  ]
+  for (const page of pages) {
+    for (const [, target] of read(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)) {
+      expect(fs.existsSync(path.join(root, path.dirname(page), target as string)), `${page}: ${target}`).toBe(
+        true,
+      )
+    }
+  }
+})
+
+test('the public names are these', () => {
+  expect(Object.keys(drained).toSorted()).toEqual([
+    'BodyGivenUpError',
+    'BodyReclaimedError',
+    'InvalidOptionError',
+    'createClient',
+    'discard',
+    'drain',
+    'fetch',
+  ])
+})
+
+test('the change log has an entry for what is not released', () => {
+  expect(read('CHANGELOG.md')).toMatch(/## \[Unreleased\]\n\n### Added\n\n- /)
+})
+
+/** '256 KiB', '1 MiB+1', '10 MB/s' or '20 ms' as a number of bytes, bytes per millisecond or milliseconds. */
+function amount(text: string): number | undefined {
+  const [, number, unit = '', more] = /^([\d.]+) (\S+?)(\+1)?$/.exec(text) ?? []
+  const scale = { KiB: 1024, MiB: 1024 ** 2, 'KB/s': 1, 'MB/s': 1_000, ms: 1, s: 1_000 }[unit]
+  return scale === undefined ? undefined : Number(number) * scale + (more === undefined ? 0 : 1)
+}
+
+const worked = [...read('docs/decision.md').matchAll(/^\| (\d+ [KM]iB(?:\+1)?) .*\|$/gm)].map(([row]) =>
+  row.split('|').map((each) => each.trim()),
+)
+
+test('docs/decision.md works some numbers out', () => {
+  expect(worked.length).toBeGreaterThan(5)
+})
+
+test.each(worked)(
+  'docs/decision.md: %s%s at %s, connection %s',
+  (_, rest = '', speed = '', connection = '', ...more) => {
+    const decision = decide({
+      remaining: amount(rest),
+      reusable: true,
+      http2: false,
+      eventStream: false,
+      closing: false,
+      connectMs: amount(connection),
+      bytesPerMs: amount(speed),
+      maxBytes: drainDefaults.maxBytes,
+      maxTime: drainDefaults.maxTime,
+    })
+    const outcome = more[1] ?? ''
+    expect(outcome).toMatch(decision.action === 'drain' ? /^drained/ : `closed (\`${decision.reason}\`)`)
+  },
+)
