@@ -16,7 +16,7 @@ import { Ahead } from './ahead.ts'
 import { decide } from './decision.ts'
 import { announcedLength, canBeReused, chunkOverhead, isEventStream, type ResponseHead } from './framing.ts'
 import { closeByReset, isHttp2 } from './internals.ts'
-import type { Origin } from './origin.ts'
+import { leastForSpeed, type Origin } from './origin.ts'
 import { Reader } from './reader.ts'
 import { expectSocket } from './sockets.ts'
 
@@ -152,7 +152,8 @@ export class Body implements Handler {
 
   onResponseEnd(_: Controller, trailers: Headers): void {
     if (this.#state === 'done') return
-    if (!this.#wasStopped) this.#origin.noteSpeed(this.#received, performance.now() - this.startedAt)
+    if (!this.#wasStopped && this.#received >= leastForSpeed)
+      this.#origin.noteSpeed(this.#received, performance.now() - this.startedAt)
     this.#leaveWire()
     if (this.#state === 'draining') {
       this.#settle('drained', 'ended')

@@ -69,14 +69,11 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
       const origin = originOf(String(opts.origin ?? ''))
       const body = new Body(opts, modern, origin, limits)
       const complete = withDefaults(opts, modern !== handler)
-      return origin.send(() => {
-        try {
-          return dispatch(complete, body)
-        } catch (error) {
-          body.onResponseError(null, error as Error)
-          return false
-        }
-      })
+      if (origin.isWorthWaiting) {
+        origin.defer(() => send(dispatch, complete, body))
+        return true
+      }
+      return send(dispatch, complete, body)
     }
 
   const composed = new WeakMap<Dispatcher, Dispatcher>()
@@ -113,6 +110,16 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
  */
 export function drain(options?: DrainOptions): Dispatcher.DispatcherComposeInterceptor {
   return createDrain(resolveDrain(options), 'drain()').interceptor
+}
+
+/** What a dispatcher throws (one of undici's own does not) reaches the reader like any other failure. */
+function send(dispatch: Dispatcher['dispatch'], opts: Dispatcher.DispatchOptions, body: Body): boolean {
+  try {
+    return dispatch(opts, body)
+  } catch (error) {
+    body.onResponseError(null, error as Error)
+    return false
+  }
 }
 
 function withDefaults(opts: Dispatcher.DispatchOptions, isLegacy: boolean): Dispatcher.DispatchOptions {

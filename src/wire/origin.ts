@@ -52,8 +52,8 @@ const average = (old: number | undefined, sample: number): number =>
  */
 const patience = 10
 
-/** Below this a body's speed says more about the scheduler than about the link. */
-const leastForSpeed = 16 * 1024
+/** Bytes below which a body's speed says more about the scheduler than about the link. */
+export const leastForSpeed = 16 * 1024
 
 export class Origin {
   readonly name: string
@@ -71,11 +71,11 @@ export class Origin {
   #timer: NodeJS.Timeout | undefined
   #isReviewDue = false
   /** Requests held back by `patience`, oldest first. */
-  readonly #deferred: { readonly since: number; readonly dispatch: () => boolean }[] = []
+  readonly #deferred: { readonly since: number; readonly dispatch: () => void }[] = []
   #isDeferralSet = false
   /** Connections with a request on them. */
   #busy = 0
-  /** Connections whose response has ended and that undici is about to free. */
+  /** Connections whose response has ended in this turn of the event loop: undici frees them at its end. */
   #settling = 0
   /** One connection serves many requests at once. */
   #isMultiplexed = false
@@ -115,18 +115,18 @@ export class Origin {
     )
   }
 
-  /**
-   * Sends a request now, or within {@link patience} if that will probably save a connection: all are busy, one more would be
-   * opened, and there are bodies about to end that no other request counts on.
-   */
-  send(dispatch: () => boolean): boolean {
-    if (!this.#isWorthWaiting()) return dispatch()
+  /** Sends a request within {@link patience}, sooner if a connection is free. */
+  defer(dispatch: () => void): void {
     this.#deferred.push({ since: performance.now(), dispatch })
     this.#setDeferral()
-    return true
+    if (this.#settling > 0) setImmediate(this.#sendNext)
   }
 
-  #isWorthWaiting(): boolean {
+  /**
+   * A request that is sent now would probably waste a connection: all are busy, one more would be opened, and there are bodies
+   * about to end that no other request counts on.
+   */
+  get isWorthWaiting(): boolean {
     const { size } = this.#connections
     if (this.#isMultiplexed || size === 0 || this.#busy + this.#settling < size) return false
     if (this.scope.limit !== undefined && size >= this.scope.limit) return false
@@ -160,11 +160,11 @@ export class Origin {
     }, patience)
   }
 
-  /** undici frees a connection in an immediate it sets after the end of the response; ours has to come behind it. */
-  readonly #afterLeaving = (): void => void setImmediate(this.#onFree)
-  readonly #onFree = (): void => {
-    this.#settling--
-    this.#sendDeferred(1)
+  /** undici frees a connection in an immediate it sets after the end of the response: ours has to come behind it. */
+  readonly #sendNext = (): void => this.#sendDeferred(1)
+  readonly #sendNextSoon = (): void => void setImmediate(this.#sendNext)
+  readonly #onSettled = (): void => {
+    this.#settling = 0
   }
 
   wait(waiter: Waiter): void {
@@ -186,8 +186,9 @@ export class Origin {
     const connection = this.#connections.get(socket)
     if (connection === undefined || --connection.active > 0) return
     this.#busy--
-    this.#settling++
-    queueMicrotask(this.#afterLeaving)
+    if (this.#settling++ === 0) setImmediate(this.#onSettled)
+    // In a microtask, undici has set its immediate.
+    if (this.#deferred.length > 0) queueMicrotask(this.#sendNextSoon)
   }
 
   /** The request is written to this socket. Returns true if the socket is new here. */
@@ -236,7 +237,7 @@ export class Origin {
 
   noteSpeed(bytes: number, ms: number): void {
     // Half a millisecond: what came within one turn of the event loop had been waiting in the kernel.
-    if (bytes >= leastForSpeed) this.bytesPerMs = average(this.bytesPerMs, bytes / Math.max(ms, 0.5))
+    this.bytesPerMs = average(this.bytesPerMs, bytes / Math.max(ms, 0.5))
   }
 
   noteOutcome(outcome: Outcome, reason: Reason): void {
