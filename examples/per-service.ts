@@ -13,11 +13,10 @@ diagnostics.subscribe('drained:body', (message) => {
   const { path, outcome, reason } = message as BodyEvent
   console.log(`${path} ${outcome} (${reason})`)
 })
-{
-  await using client = createClient({ name: 'reports', origin: `http://127.0.0.1:${port}`, connections: 4 })
-  await (await client.fetch('/whole?sig=secret')).text()
-  await (await client.fetch('/given-up')).body?.cancel()
-  console.log(`opened ${client.stats().sockets.opened}, reset ${client.stats().sockets.reset}`)
-}
+const client = createClient({ name: 'reports', origin: `http://127.0.0.1:${port}`, connections: 4 })
+await (await client.fetch('/whole?sig=secret')).text()
+await (await client.fetch('/given-up')).body?.cancel()
+console.log(`opened ${client.stats().sockets.opened}, reset ${client.stats().sockets.reset}`)
+await client.close()
 server.closeAllConnections()
 server.close()

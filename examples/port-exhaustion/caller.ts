@@ -2,16 +2,35 @@
 import http from 'node:http'
 import https from 'node:https'
 import { Agent, fetch as undiciFetch } from 'undici'
-import { redactUrl } from '../../src/events.ts'
 import { createClient } from '../../src/index.ts'
-import { countSockets } from './sockets.ts'
-import { type ClientName, type Kind, poolSize, type Progress, type Target, type Task, tick } from './task.ts'
 
-interface Init {
+/** What the parent asks for. */
+export interface Task {
+  readonly client: ClientName
+  readonly urls: readonly string[]
+  readonly count: number
+  readonly concurrency: number
   readonly method: string
-  readonly body?: string
+  readonly body: string | undefined
+  /** Milliseconds without any progress after which the client counts as hung. */
+  readonly patience: number
 }
-type Call = (url: string, init: Init) => Promise<unknown>
+
+/** What it hears while the calls run, and at the end. */
+export interface Progress {
+  readonly done: number
+  readonly failed: number
+  readonly ended: boolean
+  readonly error?: string
+}
+
+export const clientNames = ['drained', 'undici', 'node', 'http'] as const
+export type ClientName = (typeof clientNames)[number]
+
+/** Connections each may have. Node's own fetch has no such option. */
+export const poolSize = 8
+
+type Call = (url: string, init: { method: string; body?: string }) => Promise<unknown>
 
 const callers: Record<ClientName, () => Call> = {
   drained: () => {
@@ -26,77 +45,75 @@ const callers: Record<ClientName, () => Call> = {
   node: () => (url, init) => globalThis.fetch(url, init),
   http: () => {
     const options = { keepAlive: true, maxSockets: poolSize }
-    const agents = { http: new http.Agent(options), https: new https.Agent(options) }
-    return (url, init) => viaHttp(url, init, agents)
+    const agents = { 'http:': new http.Agent(options), 'https:': new https.Agent(options) }
+    return (url, { method, body }) => viaHttp(url, method, body, agents)
   },
 }
 
 function viaHttp(
   url: string,
-  { method, body }: Init,
-  agents: { readonly http: http.Agent; readonly https: https.Agent },
+  method: string,
+  body: string | undefined,
+  agents: Record<string, http.Agent>,
 ): Promise<unknown> {
-  const isTls = url.startsWith('https:')
+  const { protocol } = new URL(url)
   return new Promise((resolve, reject) => {
-    const request = (isTls ? https : http).request(
+    const request = (protocol === 'https:' ? https : http).request(
       url,
-      { method, agent: isTls ? agents.https : agents.http },
+      { method, agent: agents[protocol] },
       resolve,
     )
     request.on('error', reject).end(body)
   })
 }
 
-/** Here, and not in `run`, because it must outlive the calls: answers that are collected give their sockets back. */
-const kept: unknown[] = []
-
 async function run(task: Task): Promise<void> {
-  const sockets = countSockets()
   const call = callers[task.client]()
-  const init = { method: task.method, ...(task.body === undefined ? undefined : { body: task.body }) }
-  const kinds: Record<string, Kind> = {}
-  let [begun, done, failed, quiet, ended] = [0, 0, 0, 0, false]
+  const kept: unknown[] = []
+  let [started, done, failed, lastProgress] = [0, 0, 0, performance.now()]
   let error: string | undefined
-
-  const report = (): void => {
-    const ports = sockets.ports.splice(0)
-    const { opened, open } = sockets
-    const state = { done, failed, ended, kinds, opened, open, ports } satisfies Progress
-    process.send?.(error === undefined ? state : { ...state, error })
-  }
-
+  const report = (ended: boolean): void =>
+    void process.send?.({
+      done,
+      failed,
+      ended,
+      ...(error === undefined ? undefined : { error }),
+    } satisfies Progress)
   const worker = async (): Promise<void> => {
-    while (!ended && begun < task.count) {
-      const target = task.targets[begun++ % task.targets.length] as Target
-      const kind = (kinds[target.kind] ??= { begun: 0, done: 0, failed: 0 })
-      kind.begun++
+    while (started < task.count) {
+      const url = task.urls[started++ % task.urls.length] as string
       try {
-        kept.push(await call(target.url, init))
+        kept.push(
+          await call(url, {
+            method: task.method,
+            ...(task.body === undefined ? undefined : { body: task.body }),
+          }),
+        )
         done++
-        kind.done++
       } catch (reason) {
         failed++
-        kind.failed++
-        error = describe(reason, target.url)
+        error = describe(reason)
       }
-      quiet = 0
+      lastProgress = performance.now()
     }
   }
-
-  // Turns of this process and not the clock, so that a machine that is busy elsewhere is not taken for a hang.
-  setInterval(() => {
-    if (++quiet * tick > task.patience) ended = true
-    report()
-  }, tick)
+  const ticker = setInterval(() => {
+    const isHung = performance.now() - lastProgress > task.patience
+    report(isHung)
+    if (isHung) clearInterval(ticker)
+  }, 100)
   await Promise.all(Array.from({ length: task.concurrency }, worker))
-  ended = true
-  report()
+  clearInterval(ticker)
+  report(true)
 }
 
-function describe(reason: unknown, url: string): string {
+function describe(reason: unknown): string {
   const { cause, message } = reason as Error & { cause?: { code?: string; message?: string } }
-  return (cause?.code ?? cause?.message ?? message).replaceAll(url, redactUrl(url))
+  return cause?.code ?? cause?.message ?? message
 }
 
-process.on('message', (task: Task) => void run(task))
-process.on('disconnect', () => process.exit())
+// Only as a child: the parent imports the names above.
+if (process.argv[1]?.endsWith('caller.ts') === true) {
+  process.on('message', (task: Task) => void run(task))
+  process.on('disconnect', () => process.exit())
+}
