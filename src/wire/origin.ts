@@ -53,7 +53,7 @@ const average = (old: number | undefined, sample: number): number =>
 const patience = 10
 
 /** Bytes below which a body's speed says more about the scheduler than about the link. */
-export const leastForSpeed = 16 * 1024
+export const leastForSpeed: number = 16 * 1024
 
 export class Origin {
   readonly name: string
