@@ -34,8 +34,8 @@ export function watchSockets(): void {
     if (next === undefined) return
     const { request, socket } = message as SendHeaders
     // A request that was aborted in onRequestStart is never written; the one after it must not be taken for it.
-    // A forwarding proxy is sent the path behind the origin.
-    if (request.method !== next.method || !request.path.endsWith(next.path)) return
+    // What is written may be more: a forwarding proxy is sent the origin before the path, and `query` comes behind it.
+    if (request.method !== next.method || !request.path.includes(next.path)) return
     sender = undefined
     next.onSocket(socket)
   })
