@@ -229,7 +229,10 @@ test('through a proxy the contract is the same', async () => {
 test('a request with a query of its own is seen on its connection', async () => {
   await using origin = await createOrigin(serveShapes)
   await using client = testClient()
-  const { body } = await request(`${origin.url}/ok`, { dispatcher: client.dispatcher, query: { comp: 'list' } })
+  const { body } = await request(`${origin.url}/ok`, {
+    dispatcher: client.dispatcher,
+    query: { comp: 'list' },
+  })
   expect(await body.text()).toBe('ok')
   expect(origin.seen[0]?.path).toBe('/ok?comp=list')
   expect(client.stats().sockets).toMatchObject({ open: 1, opened: 1 })
