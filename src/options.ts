@@ -98,11 +98,26 @@ export const clientDefaults = {
 interface Check {
   readonly accepts: string
   readonly ok: (value: unknown) => boolean
+  /** Text in its place may be a secret. */
+  readonly hides?: true
 }
 type Checks<T> = { readonly [K in keyof Required<T>]: Check }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+/** Not a Map, a Headers or an array: their contents would be ignored. */
+const isObject = (value: unknown): value is Record<string, unknown> => {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+const isHeaders = (value: unknown): boolean => {
+  if (!isObject(value)) return false
+  try {
+    void new Headers(value as Record<string, string>)
+  } catch {
+    return false
+  }
+  return Object.values(value).every((each) => typeof each === 'string')
+}
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
 /** Node's timers hold 31 bits of milliseconds; more would fire at once. */
 const isTime = (value: unknown): boolean =>
@@ -119,7 +134,12 @@ const text: Check = {
   accepts: 'a string that is not empty',
   ok: (value) => typeof value === 'string' && value !== '',
 }
-const object: Check = { accepts: 'an object', ok: isObject }
+const object: Check = { accepts: 'an object', ok: isObject, hides: true }
+/** undici takes 0 for no limit, which nobody means by it. */
+const someTime: Check = {
+  accepts: 'milliseconds from 1 to 2147483647',
+  ok: (value) => isTime(value) && (value as number) >= 1,
+}
 const positive: Check = { accepts: 'a whole number, 1 or more', ok: (value) => isCount(value) && value !== 0 }
 
 const drainChecks: Checks<DrainOptions> = {
@@ -142,13 +162,14 @@ const clientChecks: Checks<ClientOptions> = {
   name: text,
   origin: { accepts: 'an http: or https: URL', ok: isHttpUrl },
   headers: {
-    accepts: 'an object whose values are strings',
-    ok: (value) => isObject(value) && Object.values(value).every((each) => typeof each === 'string'),
+    accepts: 'an object whose values are strings, with valid names and values (RFC 9110, 5.5)',
+    ok: isHeaders,
+    hides: true,
   },
   connections: positive,
   maxOrigins: positive,
-  keepAlive: { accepts: 'milliseconds from 1 to 2147483647', ok: (value) => isTime(value) && value !== 0 },
-  connectionLifetime: time,
+  keepAlive: someTime,
+  connectionLifetime: someTime,
   http2: boolean,
   proxy: {
     accepts: "'env', an http: or https: URL, or false",
@@ -159,7 +180,8 @@ const clientChecks: Checks<ClientOptions> = {
   dispatcher: {
     accepts: 'an undici Dispatcher (an object with dispatch and compose)',
     ok: (value) =>
-      isObject(value) && typeof value['dispatch'] === 'function' && typeof value['compose'] === 'function',
+      typeof (value as Dispatcher | null)?.dispatch === 'function' &&
+      typeof (value as Dispatcher).compose === 'function',
   },
   drain: object,
 }
@@ -215,7 +237,7 @@ export function resolveClient(options: ClientOptions = {}): ResolvedClient {
 /** Refuses what is not an object, unknown names (with the nearest known one) and bad values. */
 function check<T extends object>(path: string, options: T, checks: Checks<T>): void {
   if (!isObject(options)) {
-    throw new InvalidOptionError(path, `${path} must be an object, got ${show(options)}`)
+    throw new InvalidOptionError(path, `${path} must be an object, got ${show(options, true)}`)
   }
   const prefix = path === 'options' ? '' : `${path}.`
   for (const [name, value] of Object.entries(options)) {
@@ -230,23 +252,25 @@ function check<T extends object>(path: string, options: T, checks: Checks<T>): v
     if (value !== undefined && !rule.ok(value)) {
       throw new InvalidOptionError(
         prefix + name,
-        `Option ${prefix}${name} must be ${rule.accepts}, got ${show(value)}`,
+        `Option ${prefix}${name} must be ${rule.accepts}, got ${show(value, rule.hides)}`,
       )
     }
   }
 }
 
-function show(value: unknown): string {
-  if (typeof value === 'string') {
-    const url = URL.parse(value)
-    return url !== null && url.password !== ''
-      ? `a ${url.protocol} URL with credentials`
-      : JSON.stringify(value)
-  }
+/** Of text that may hold a secret only as much as shows what is wrong with it. */
+function show(value: unknown, hides = false): string {
+  if (typeof value === 'string') return hides ? 'a string' : showText(value)
   if (Array.isArray(value)) return 'an array'
   if (typeof value === 'object' && value !== null)
     return value instanceof URL ? `the URL ${value.protocol}//${value.host}` : 'an object'
   return typeof value === 'function' ? 'a function' : String(value)
+}
+
+function showText(text: string): string {
+  const url = URL.parse(text)
+  if (url !== null && url.host !== '') return `"${url.protocol}//${url.host}" and what follows`.slice(0, 100)
+  return /^[\w.:/ -]{0,40}$/.test(text) && !text.includes('@') ? JSON.stringify(text) : 'other text'
 }
 
 /** The known name with the smallest edit distance to what was given. */

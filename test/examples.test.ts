@@ -1,11 +1,8 @@
-/** Every example runs alone, exits by itself and prints what it says; so do the two commands of the README. */
+/** Every example runs alone, exits by itself and prints what it says; `npm start` has a test of its own. */
 import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import { parse } from '../examples/port-exhaustion/args.ts'
-import { page } from '../examples/port-exhaustion/page.ts'
-import { type Row, table } from '../examples/port-exhaustion/table.ts'
 
 interface Ran {
   readonly code: number
@@ -44,67 +41,10 @@ for (const file of fs.readdirSync(path.join(root, 'examples')).filter((name) => 
   })
 }
 
-test('npm start: drained does every call where a pool of 8 hangs', async () => {
-  const { code, stdout } = await run(
-    'examples/port-exhaustion/main.ts',
-    '--json',
-    '--count',
-    '40',
-    '--clients',
-    'drained,http',
-  )
-  expect(code).toBe(0)
-  const { rows, page: file } = JSON.parse(stdout) as { rows: Row[]; page: string }
-  const [drained, http] = rows as [Row, Row]
-  expect(drained).toMatchObject({ done: 40, failed: 0, hung: 0 })
-  expect(drained.open).toBeLessThanOrEqual(8)
-  if (process.platform === 'linux') expect(drained.timeWait).toBe(0)
-  expect(http).toMatchObject({ done: 8, hung: 32 })
-  expect(fs.readFileSync(file, 'utf8')).toContain('data-client="drained"')
-}, 60_000)
-
-const refused: [string[], RegExp][] = [
-  [['nonsense'], /url must be an http: or https: URL, got "nonsense"/],
-  [['ftp://h/'], /url must be an http: or https: URL, got "ftp:\/\/h\/"/],
-  [['--count', '0'], /--count must be a whole number from 1 to 100000, got "0"/],
-  [['--concurrency', 'many'], /--concurrency must be a whole number from 1 to 1000, got "many"/],
-  [['--clients', 'curl'], /--clients must be of drained, undici, node, http, got "curl"/],
-  [['--method', 'G T'], /--method must be/],
-  [['--colour'], /Unknown option '--colour'/],
-]
-test.each(refused)('npm start -- %s is refused', (args, message) => {
-  expect(() => parse(args)).toThrow(message)
-})
-
-test('a refused argument ends with exit code 2 and the usage', async () => {
-  const { code, stderr } = await run('examples/port-exhaustion/main.ts', 'nonsense')
-  expect(code).toBe(2)
-  expect(stderr).toMatch(/got "nonsense"[^]*--count N/)
-})
-
-const row: Row = {
-  client: 'drained',
-  calls: 2,
-  done: 1,
-  failed: 0,
-  hung: 1,
-  opened: 1,
-  open: undefined,
-  timeWait: 0,
-  ms: 1500,
-  error: undefined,
-  samples: [
-    [0, 0],
-    [100, 1],
-  ],
-}
-
-test('the table is plain text', () => {
-  expect(table([row])).toMatch(/drained \(pool of 8\) +1 +n\/a +0 +1 of 2 +0 +1 \(for ever\) +1\.5 s/)
-})
-
-test('the page needs no network and is escaped', () => {
-  const html = page([row, { ...row, client: 'undici' }], 'a <b> & "c"')
-  expect(html).not.toMatch(/https?:|src=|@import|<b>/)
-  expect(html.match(/<polyline/g)).toHaveLength(2)
+test('on a Node.js that is too old, importing the package says in one line which one it needs', async () => {
+  const old = `
+    Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.11.0' } })
+    import('./src/index.ts').catch((error) => console.log(error.message))`
+  const { stdout } = await run('--input-type=module', '--eval', old)
+  expect(stdout).toBe('drained needs Node.js 22.19 or newer; this is 20.11.0\n')
 })

@@ -1,6 +1,7 @@
 /** The command line of `npm start`: every argument checked, refused with its name, its value and what is accepted. */
 import { parseArgs } from 'node:util'
-import { type ClientName, clientNames } from './caller.ts'
+import { redactUrl } from '../../src/events.ts'
+import { type ClientName, clientNames } from './task.ts'
 
 export interface Args {
   /** Empty: the embedded origin. */
@@ -10,6 +11,8 @@ export interface Args {
   readonly method: string
   readonly body: string | undefined
   readonly clients: readonly ClientName[]
+  /** Where the chart is written; undefined: report/port-exhaustion.html. */
+  readonly page: string | undefined
   readonly json: boolean
   readonly help: boolean
 }
@@ -22,9 +25,10 @@ Makes the same calls through several clients, reads no answer, and counts socket
 
   --count N         calls per client (default 200)
   --concurrency N   calls at once (default 1)
-  --method M        request method (default GET)
-  --body TEXT       request body
+  --method M        request method (default GET; only with a url)
+  --body TEXT       request body (only with a url and a method that takes one)
   --clients LIST    of ${clientNames.join(',')} (default all)
+  --page FILE       where the chart is written (default report/port-exhaustion.html)
   --json            only JSON on standard output
   --help`
 
@@ -34,22 +38,28 @@ const options = {
   method: { type: 'string' },
   body: { type: 'string' },
   clients: { type: 'string' },
+  page: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const
 
 export function parse(argv: readonly string[]): Args {
   const { values, positionals } = read(argv)
-  const method = (values.method ?? 'GET').toUpperCase()
-  if (!/^[A-Z]+$/.test(method))
-    throw new UsageError(`--method must be a method such as GET or PUT, got "${values.method}"`)
+  const urls = positionals.map(url)
+  const method = methodOf(values.method)
+  if (urls.length === 0 && method !== 'GET')
+    throw new UsageError(`--method needs a url: the embedded origin takes GET only, got "${method}"`)
+  if (values.body !== undefined && /^(GET|HEAD)$/.test(method))
+    throw new UsageError(`--body needs a url and a --method that takes a body, such as PUT, got ${method}`)
+  if (values.page === '') throw new UsageError('--page must be the name of a file, got ""')
   return {
-    urls: positionals.map(url),
+    urls,
     count: whole('--count', values.count, 200, 100_000),
     concurrency: whole('--concurrency', values.concurrency, 1, 1_000),
     method,
     body: values.body,
     clients: clients(values.clients),
+    page: values.page,
     json: values.json ?? false,
     help: values.help ?? false,
   }
@@ -65,28 +75,36 @@ function read(
   }
 }
 
+function methodOf(text = 'GET'): string {
+  const method = text.toUpperCase()
+  // fetch refuses the last two.
+  if (!/^[A-Z]+$/.test(method) || /^(CONNECT|TRACE)$/.test(method))
+    throw new UsageError(`--method must be a method such as GET or PUT, got "${text}"`)
+  return method
+}
+
 function url(text: string): string {
   const parsed = URL.parse(text)
-  if (parsed === null || !/^https?:$/.test(parsed.protocol)) {
-    throw new UsageError(`url must be an http: or https: URL, got "${text}"`)
-  }
+  if (parsed === null || !/^https?:$/.test(parsed.protocol))
+    throw new UsageError(`url must be an http: or https: URL, got "${redactUrl(text)}"`)
+  if (parsed.username !== '' || parsed.password !== '')
+    throw new UsageError(`url must be one without user and password, got "${redactUrl(text)}"`)
   return parsed.href
 }
 
 function whole(name: string, text: string | undefined, otherwise: number, most: number): number {
   if (text === undefined) return otherwise
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 1 || value > most) {
+  if (!/^\d+$/.test(text) || value < 1 || value > most)
     throw new UsageError(`${name} must be a whole number from 1 to ${most}, got "${text}"`)
-  }
   return value
 }
 
 function clients(text: string | undefined): readonly ClientName[] {
   if (text === undefined) return clientNames
-  const names = text.split(',')
+  const names = text.split(',').map((name) => name.trim())
   const unknown = names.find((name) => !clientNames.includes(name as ClientName))
   if (unknown !== undefined)
     throw new UsageError(`--clients must be of ${clientNames.join(', ')}, got "${unknown}"`)
-  return names as ClientName[]
+  return [...new Set(names as ClientName[])]
 }

@@ -2,35 +2,16 @@
 import http from 'node:http'
 import https from 'node:https'
 import { Agent, fetch as undiciFetch } from 'undici'
+import { redactUrl } from '../../src/events.ts'
 import { createClient } from '../../src/index.ts'
+import { countSockets } from './sockets.ts'
+import { type ClientName, type Kind, poolSize, type Progress, type Target, type Task, tick } from './task.ts'
 
-/** What the parent asks for. */
-export interface Task {
-  readonly client: ClientName
-  readonly urls: readonly string[]
-  readonly count: number
-  readonly concurrency: number
+interface Init {
   readonly method: string
-  readonly body: string | undefined
-  /** Milliseconds without any progress after which the client counts as hung. */
-  readonly patience: number
+  readonly body?: string
 }
-
-/** What it hears while the calls run, and at the end. */
-export interface Progress {
-  readonly done: number
-  readonly failed: number
-  readonly ended: boolean
-  readonly error?: string
-}
-
-export const clientNames = ['drained', 'undici', 'node', 'http'] as const
-export type ClientName = (typeof clientNames)[number]
-
-/** Connections each may have. Node's own fetch has no such option. */
-export const poolSize = 8
-
-type Call = (url: string, init: { method: string; body?: string }) => Promise<unknown>
+type Call = (url: string, init: Init) => Promise<unknown>
 
 const callers: Record<ClientName, () => Call> = {
   drained: () => {
@@ -45,75 +26,80 @@ const callers: Record<ClientName, () => Call> = {
   node: () => (url, init) => globalThis.fetch(url, init),
   http: () => {
     const options = { keepAlive: true, maxSockets: poolSize }
-    const agents = { 'http:': new http.Agent(options), 'https:': new https.Agent(options) }
-    return (url, { method, body }) => viaHttp(url, method, body, agents)
+    const agents = { http: new http.Agent(options), https: new https.Agent(options) }
+    return (url, init) => viaHttp(url, init, agents)
   },
 }
 
 function viaHttp(
   url: string,
-  method: string,
-  body: string | undefined,
-  agents: Record<string, http.Agent>,
+  { method, body }: Init,
+  agents: { readonly http: http.Agent; readonly https: https.Agent },
 ): Promise<unknown> {
-  const { protocol } = new URL(url)
+  const isTls = url.startsWith('https:')
   return new Promise((resolve, reject) => {
-    const request = (protocol === 'https:' ? https : http).request(
+    const request = (isTls ? https : http).request(
       url,
-      { method, agent: agents[protocol] },
+      { method, agent: isTls ? agents.https : agents.http },
       resolve,
     )
     request.on('error', reject).end(body)
   })
 }
 
+/** Here, and not in `run`, because it must outlive the calls: answers that are collected give their sockets back. */
+const kept: unknown[] = []
+
+interface Calls extends Kind {
+  ended: boolean
+  error?: string
+  readonly kinds: Record<string, Kind>
+}
+
 async function run(task: Task): Promise<void> {
+  const sockets = countSockets()
   const call = callers[task.client]()
-  const kept: unknown[] = []
-  let [started, done, failed, lastProgress] = [0, 0, 0, performance.now()]
-  let error: string | undefined
-  const report = (ended: boolean): void =>
-    void process.send?.({
-      done,
-      failed,
-      ended,
-      ...(error === undefined ? undefined : { error }),
-    } satisfies Progress)
+  const init = { method: task.method, ...(task.body === undefined ? undefined : { body: task.body }) }
+  const calls: Calls = { begun: 0, done: 0, failed: 0, ended: false, kinds: {} }
+  const started = performance.now()
+  let quiet = 0
+
+  const report = (): void => {
+    const { opened, open } = sockets
+    const ms = Math.round(performance.now() - started)
+    process.send?.({ ...calls, ms, opened, open, ports: sockets.ports.splice(0) } satisfies Progress)
+  }
+
   const worker = async (): Promise<void> => {
-    while (started < task.count) {
-      const url = task.urls[started++ % task.urls.length] as string
+    while (!calls.ended && calls.begun < task.count) {
+      const target = task.targets[calls.begun % task.targets.length] as Target
+      const kind = (calls.kinds[target.kind] ??= { begun: 0, done: 0, failed: 0 })
+      for (const counted of [calls, kind]) counted.begun++
       try {
-        kept.push(
-          await call(url, {
-            method: task.method,
-            ...(task.body === undefined ? undefined : { body: task.body }),
-          }),
-        )
-        done++
+        kept.push(await call(target.url, init))
+        for (const counted of [calls, kind]) counted.done++
       } catch (reason) {
-        failed++
-        error = describe(reason)
+        for (const counted of [calls, kind]) counted.failed++
+        calls.error = describe(reason, target.url)
       }
-      lastProgress = performance.now()
+      quiet = 0
     }
   }
-  const ticker = setInterval(() => {
-    const isHung = performance.now() - lastProgress > task.patience
-    report(isHung)
-    if (isHung) clearInterval(ticker)
-  }, 100)
+
+  // Turns of this process and not the clock, so that a machine that is busy elsewhere is not taken for a hang.
+  setInterval(() => {
+    if (++quiet * tick > task.patience) calls.ended = true
+    report()
+  }, tick)
   await Promise.all(Array.from({ length: task.concurrency }, worker))
-  clearInterval(ticker)
-  report(true)
+  calls.ended = true
+  report()
 }
 
-function describe(reason: unknown): string {
+function describe(reason: unknown, url: string): string {
   const { cause, message } = reason as Error & { cause?: { code?: string; message?: string } }
-  return cause?.code ?? cause?.message ?? message
+  return (cause?.code ?? cause?.message ?? message).replaceAll(url, redactUrl(url))
 }
 
-// Only as a child: the parent imports the names above.
-if (process.argv[1]?.endsWith('caller.ts') === true) {
-  process.on('message', (task: Task) => void run(task))
-  process.on('disconnect', () => process.exit())
-}
+process.on('message', (task: Task) => void run(task))
+process.on('disconnect', () => process.exit())

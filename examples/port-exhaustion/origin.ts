@@ -1,42 +1,37 @@
-/** The embedded origin: answers as a storage service does, on one port per client, and tells its parent what it accepts. */
+/** The embedded origin: answers as a storage service does, on one port per client, and counts the connections it accepts. */
 import net from 'node:net'
 
 const MiB = 1024 * 1024
-const head = (status: string, more = ''): string =>
-  `HTTP/1.1 ${status}\r\ncontent-type: application/xml\r\n${more}\r\n`
 const filled = (bytes: number): Buffer => Buffer.alloc(bytes, '<Blob><Name>x</Name></Blob>')
-const blob = filled(8 * MiB)
+const whole = (status: string, bytes: number, more = ''): Buffer =>
+  Buffer.concat([head(status, `${more}content-length: ${bytes}\r\n`), filled(bytes)])
 
-async function answer(path: string, socket: net.Socket): Promise<void> {
-  switch (path) {
-    case '/created':
-      // The answer of 2013: empty and chunked, its last chunk in a packet of its own.
-      socket.write(head('201 Created', 'transfer-encoding: chunked\r\n'))
-      setTimeout(() => socket.write('0\r\n\r\n'), 5)
-      return
-    case '/missing':
-      return send(socket, '404 Not Found', filled(MiB))
-    case '/busy':
-      return send(socket, '503 Server Busy', filled(MiB))
-    case '/moved':
-      return send(socket, '302 Found', filled(256 * 1024), 'location: /small\r\n')
-    case '/blob':
-      return send(socket, '200 OK', blob)
-    case '/feed':
-      socket.write(head('200 OK', 'transfer-encoding: chunked\r\n'))
-      socket.on('close', () => clearInterval(timer))
-      const timer = setInterval(() => socket.writable && socket.write('3\r\n<x>\r\n'), 20)
-      return
-    default:
-      return send(socket, '200 OK', filled(512))
+function head(status: string, more: string): Buffer {
+  return Buffer.from(`HTTP/1.1 ${status}\r\ncontent-type: application/xml\r\n${more}\r\n`)
+}
+
+const chunked = 'transfer-encoding: chunked\r\n'
+const answers: Record<string, Buffer> = {
+  '/small': whole('200 OK', 512),
+  '/missing': whole('404 Not Found', MiB),
+  '/busy': whole('503 Server Busy', MiB),
+  '/moved': whole('302 Found', 256 * 1024, 'location: /small\r\n'),
+  '/blob': whole('200 OK', 8 * MiB),
+  '/created': head('201 Created', chunked),
+  '/feed': head('200 OK', chunked),
+}
+
+function answer(path: string, socket: net.Socket): void {
+  socket.write(answers[path] ?? whole('400 Bad Request', 0))
+  // The answer of 2013: empty and chunked, its last chunk in a packet of its own.
+  if (path === '/created') setTimeout(() => socket.writable && socket.write('0\r\n\r\n'), 5)
+  if (path === '/feed') {
+    const timer = setInterval(() => socket.writable && socket.write('3\r\n<x>\r\n'), 20)
+    socket.on('close', () => clearInterval(timer))
   }
 }
 
-function send(socket: net.Socket, status: string, body: Buffer, more = ''): void {
-  socket.write(head(status, `${more}content-length: ${body.length}\r\n`))
-  socket.write(body)
-}
-
+/** Requests are GETs, one at a time on a connection. */
 function serve(socket: net.Socket): void {
   let text = ''
   socket.setNoDelay(true)
@@ -47,31 +42,36 @@ function serve(socket: net.Socket): void {
     if (end === -1) return
     const path = text.split(' ', 2)[1] ?? '/'
     text = text.slice(end + 4)
-    void answer(path, socket)
+    answer(path, socket)
   })
 }
 
-const opened = new Map<number, number>()
-const open = new Map<number, number>()
-const add = (counts: Map<number, number>, port: number, by: number): void =>
-  void counts.set(port, (counts.get(port) ?? 0) + by)
+interface Counts {
+  opened: number
+  open: number
+}
+const counts = new Map<number, Counts>()
 
-/** The parent sends how many ports it wants, and gets `{ ports }`, then `{ opened, open }` ten times a second. */
-process.on('message', (wanted: number) => {
-  const ports: number[] = []
-  for (let i = 0; i < wanted; i++) {
-    const server = net.createServer((socket) => {
-      const port = socket.localPort ?? 0
-      add(opened, port, 1)
-      add(open, port, 1)
-      socket.on('close', () => add(open, port, -1))
-      serve(socket)
-    })
+function listen(): Promise<number> {
+  const seen: Counts = { opened: 0, open: 0 }
+  const server = net.createServer((socket) => {
+    seen.opened++
+    seen.open++
+    socket.on('close', () => seen.open--)
+    serve(socket)
+  })
+  return new Promise((resolve) => {
     server.listen(0, '127.0.0.1', () => {
-      ports.push((server.address() as net.AddressInfo).port)
-      if (ports.length === wanted) process.send?.({ ports })
+      const { port } = server.address() as net.AddressInfo
+      counts.set(port, seen)
+      resolve(port)
     })
-  }
-  setInterval(() => process.send?.({ opened: [...opened], open: [...open] }), 100)
+  })
+}
+
+/** `{ listen: n }` is answered with `{ ports }`, `{ count: port }` with `{ opened, open }`. */
+process.on('message', (ask: { listen: number } | { count: number }) => {
+  if ('count' in ask) process.send?.(counts.get(ask.count))
+  else void Promise.all(Array.from({ length: ask.listen }, listen)).then((ports) => process.send?.({ ports }))
 })
 process.on('disconnect', () => process.exit())

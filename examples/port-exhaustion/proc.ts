@@ -1,5 +1,6 @@
-/** Sockets of this machine towards one remote endpoint, as the kernel counts them (Linux; undefined elsewhere). */
+/** Sockets of this machine towards a remote endpoint, as the kernel counts them (Linux; undefined elsewhere). */
 import fs from 'node:fs'
+import type { PortPair } from './task.ts'
 
 export interface Sockets {
   readonly established: number
@@ -8,6 +9,16 @@ export interface Sockets {
 
 /** By remote port; a client's TIME_WAIT is kept under the port it talked to. */
 export function socketsTo(port: number): Sockets | undefined {
+  return count((_, remote) => remote === port)
+}
+
+/** Only these sockets: others of this machine may talk to the same remote port. */
+export function socketsOf(pairs: readonly PortPair[]): Sockets | undefined {
+  const known = new Set(pairs.map(([local, remote]) => `${local} ${remote}`))
+  return count((local, remote) => known.has(`${local} ${remote}`))
+}
+
+function count(matches: (local: number, remote: number) => boolean): Sockets | undefined {
   let [established, timeWait, known] = [0, 0, false]
   for (const file of ['/proc/net/tcp', '/proc/net/tcp6']) {
     let text: string
@@ -18,11 +29,13 @@ export function socketsTo(port: number): Sockets | undefined {
     }
     known = true
     for (const line of text.split('\n').slice(1)) {
-      const [, , remote = '', state] = line.trim().split(/\s+/)
-      if (Number.parseInt(remote.split(':')[1] ?? '', 16) !== port) continue
+      const [, local = '', remote = '', state] = line.trim().split(/\s+/)
+      if ((state !== '01' && state !== '06') || !matches(portOf(local), portOf(remote))) continue
       if (state === '01') established++
-      if (state === '06') timeWait++
+      else timeWait++
     }
   }
   return known ? { established, timeWait } : undefined
 }
+
+const portOf = (address: string): number => Number.parseInt(address.split(':')[1] ?? '', 16)

@@ -14,7 +14,7 @@ interface Estate {
 }
 
 const collected = new FinalizationRegistry<Estate>(({ origin, request, read, bytes }) => {
-  origin.counts.holding--
+  if (bytes > 0) origin.counts.holding--
   origin.counts.bytesHeld -= bytes
   origin.counts.bytesDrained += bytes
   budget.give(bytes)

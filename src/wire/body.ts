@@ -10,14 +10,15 @@
 import type { Socket } from 'node:net'
 import type { Dispatcher } from 'undici'
 import { BodyGivenUpError, BodyReclaimedError } from '../errors.ts'
-import { type EndedBy, type Outcome, publish, type Reason, redactUrl } from '../events.ts'
+import { type EndedBy, type Outcome, publish, type Reason } from '../events.ts'
 import type { ResolvedDrain } from '../options.ts'
+import { Account } from './account.ts'
 import { Ahead } from './ahead.ts'
-import { decide } from './decision.ts'
-import { announcedLength, canBeReused, chunkOverhead, isEventStream, type ResponseHead } from './framing.ts'
+import type { ResponseHead } from './framing.ts'
 import { closeByReset, isHttp2 } from './internals.ts'
 import { leastForSpeed, type Origin } from './origin.ts'
 import { Reader } from './reader.ts'
+import { Draining, howToEnd } from './settle.ts'
 import { expectSocket } from './sockets.ts'
 
 type Controller = Dispatcher.DispatchController
@@ -26,8 +27,6 @@ type Headers = ResponseHead['headers']
 type State = 'waiting' | 'flowing' | 'holding' | 'draining' | 'done'
 
 export class Body implements Handler {
-  readonly method: string
-  readonly path: string
   /** When it was dispatched. */
   readonly since: number = performance.now()
   /** When it began to wait untouched, 0 before. */
@@ -43,12 +42,7 @@ export class Body implements Handler {
   #requestSent: boolean
   #state: State = 'waiting'
   #socket: Socket | undefined
-  #head: ResponseHead | undefined
-  /** Bytes still to come; undefined when not declared. */
-  #remaining: number | undefined
-  #received = 0
-  #read = 0
-  #drained = 0
+  readonly #account: Account
   #ahead: Ahead | undefined
   #isFlushing = false
   /** The reader has asked for more after it had paused: somebody is there. */
@@ -57,14 +51,10 @@ export class Body implements Handler {
   #wasStopped = false
   /** The trailers, once the end has arrived while bytes are still held. */
   #end: Headers | undefined
-  #deadline: NodeJS.Timeout | undefined
-  /** Bytes, framing included, that may still be dropped. */
-  #drainLimit = 0
-  #endedBy: EndedBy = 'reader'
+  #draining: Draining | undefined
 
   constructor(opts: Dispatcher.DispatchOptions, handler: Handler, origin: Origin, limits: ResolvedDrain) {
-    this.method = opts.method
-    this.path = opts.path
+    this.#account = new Account(origin, opts.method, opts.path)
     this.#handler = handler
     this.#origin = origin
     this.#limits = limits
@@ -76,8 +66,9 @@ export class Body implements Handler {
   // ---- from the wire
 
   onRequestStart(controller: Controller, context: unknown): void {
-    // HTTP/2 starts a request again on another connection when the first one is going away.
+    // HTTP/2 starts a request again on another connection when the first one is going away; a redirect below us does for each hop.
     this.#leaveWire()
+    this.#socket = undefined
     this.wire = controller
     this.#origin.start(this)
     const { error } = this.#origin.scope
@@ -89,8 +80,11 @@ export class Body implements Handler {
     this.#handler.onRequestStart?.(this.#reader, context)
   }
 
+  get isAborted(): boolean {
+    return this.#state !== 'waiting' || (this.wire?.aborted ?? false)
+  }
+
   onSocket(socket: Socket): void {
-    if (this.#state !== 'waiting') return
     this.#socket = socket
     if (this.#origin.attach(socket) && this.#hadRoom) this.#origin.noteConnect(performance.now() - this.since)
   }
@@ -113,6 +107,7 @@ export class Body implements Handler {
   ): void {
     // The socket now belongs to whoever asked for the upgrade.
     this.#leaveWire()
+    if (this.#socket !== undefined) this.#origin.forget(this.#socket)
     this.#state = 'done'
     this.#handler.onRequestUpgrade?.(this.#reader, status, headers, socket)
   }
@@ -122,11 +117,9 @@ export class Body implements Handler {
       this.#handler.onResponseStart?.(this.#reader, status, headers, statusText)
       return
     }
-    this.#head = { method: this.method, status, headers }
-    this.#remaining = announcedLength(this.#head)
+    this.#account.open(status, headers)
     this.#state = 'flowing'
     this.startedAt = performance.now()
-    this.#origin.counts.open++
     try {
       this.#handler.onResponseStart?.(this.#reader, status, headers, statusText)
     } catch (error) {
@@ -137,12 +130,11 @@ export class Body implements Handler {
   }
 
   onResponseData(_: Controller, chunk: Buffer): void {
-    this.#received += chunk.length
-    if (this.#remaining !== undefined) this.#remaining -= chunk.length
+    const account = this.#account
+    account.receive(chunk.length)
     if (this.#state === 'draining') {
-      this.#drained += chunk.length
-      this.#drainLimit -= chunk.length + (this.#remaining === undefined ? chunkOverhead(chunk.length) : 0)
-      if (this.#drainLimit < 0) this.#close('bytes')
+      account.dropped += chunk.length
+      if (this.#draining?.takes(chunk.length, account.remaining === undefined) === false) this.#close('bytes')
     } else if (this.#state === 'holding' || this.#isFlushing) {
       this.#hold(chunk)
     } else if (this.#state === 'flowing') {
@@ -152,19 +144,16 @@ export class Body implements Handler {
 
   onResponseEnd(_: Controller, trailers: Headers): void {
     if (this.#state === 'done') return
-    if (!this.#wasStopped && this.#received >= leastForSpeed)
-      this.#origin.noteSpeed(this.#received, performance.now() - this.startedAt)
+    const { received, method, path, read, head } = this.#account
+    if (!this.#wasStopped && received >= leastForSpeed)
+      this.#origin.noteSpeed(received, performance.now() - this.startedAt)
     this.#leaveWire()
     if (this.#state === 'draining') {
       this.#settle('drained', 'ended')
       this.#forgetWire()
     } else if (this.#ahead !== undefined && this.#ahead.length > 0) {
       this.#end = trailers
-      this.#ahead.bequeath(
-        this,
-        { method: this.method, path: this.path, status: this.#head?.status ?? 0 },
-        this.#read,
-      )
+      this.#ahead.bequeath(this, { method, path, status: head?.status ?? 0 }, read)
     } else {
       this.#finish(trailers)
     }
@@ -177,7 +166,7 @@ export class Body implements Handler {
     if (state === 'waiting') {
       this.#state = 'done'
     } else {
-      if (state !== 'draining') this.#endedBy = 'wire'
+      if (state !== 'draining') this.#account.endedBy = 'wire'
       this.#settle('closed', 'failed')
     }
     if (state !== 'draining') this.#handler.onResponseError?.(this.#reader, error)
@@ -212,7 +201,7 @@ export class Body implements Handler {
       this.#abortWire(reason)
       return
     }
-    this.#endedBy = by
+    this.#account.endedBy = by
     this.#state = 'draining'
     this.#dropAhead()
     const hasArrived = this.#end !== undefined
@@ -233,8 +222,8 @@ export class Body implements Handler {
 
   reclaim(age: number): void {
     const { name, scope, waiting } = this.#origin
-    const facts = { origin: name, age, received: this.#received }
-    publish('drained:reclaim', () => ({ ...facts, ...this.#request, client: scope.client, waiting }))
+    const facts = { origin: name, age, received: this.#account.received }
+    publish('drained:reclaim', () => ({ ...facts, ...this.#account.request, client: scope.client, waiting }))
     this.giveUp('reclaim', new BodyReclaimedError(facts))
   }
 
@@ -250,13 +239,8 @@ export class Body implements Handler {
 
   // ---- between them
 
-  get #request(): { method: string; path: string; status: number } {
-    return { method: this.method, path: redactUrl(this.path), status: this.#head?.status ?? 0 }
-  }
-
   #deliver(chunk: Buffer): void {
-    this.#read += chunk.length
-    this.#origin.counts.bytesRead += chunk.length
+    this.#account.deliver(chunk.length)
     try {
       this.#handler.onResponseData?.(this.#reader, chunk)
     } catch (error) {
@@ -274,7 +258,7 @@ export class Body implements Handler {
   #regulate(): void {
     if (this.#state !== 'holding' || this.#end !== undefined) return
     this.#ahead ??= new Ahead(this.#origin, this.#limits)
-    if (this.#ahead.mayGrow(this.#remaining, this)) {
+    if (this.#ahead.mayGrow(this.#account.remaining, this)) {
       this.wire?.resume()
     } else {
       this.#wasStopped = true
@@ -302,7 +286,7 @@ export class Body implements Handler {
   }
 
   #dropAhead(): void {
-    this.#drained += this.#ahead?.drop(this) ?? 0
+    this.#account.dropped += this.#ahead?.drop(this) ?? 0
   }
 
   #finish(trailers: Headers): void {
@@ -320,29 +304,13 @@ export class Body implements Handler {
   #endWire(): void {
     // Telling the reader may have ended everything already, by way of the client.
     if (this.#state !== 'draining') return
-    const { connectMs, bytesPerMs, scope } = this.#origin
-    const { maxBytes, maxTime } = this.#limits
-    const head = this.#head as ResponseHead
-    const decision = decide({
-      remaining: this.#remaining,
-      // undici closes the connection when a response has ended before its request was sent.
-      reusable: this.#requestSent && canBeReused(head, this.#socket),
-      http2: isHttp2(this.#socket),
-      eventStream: isEventStream(head.headers),
-      closing: scope.closing,
-      connectMs,
-      bytesPerMs,
-      maxBytes,
-      maxTime,
-    })
+    const decision = howToEnd(this.#account, this.#origin, this.#limits, this.#socket, this.#requestSent)
     this.#origin.removeUntouched(this)
     if (decision.action === 'close') {
       this.#close(decision.reason)
       return
     }
-    this.#drainLimit = decision.maxBytes
-    this.#deadline = setTimeout(() => this.#close('time'), decision.maxMs)
-    this.#deadline.unref()
+    this.#draining = new Draining(decision, () => this.#close('time'))
     // Not now: undici's parser must not be entered twice, and whoever gives up may be called by it.
     queueMicrotask(() => {
       if (this.#state === 'draining') this.wire?.resume()
@@ -376,29 +344,14 @@ export class Body implements Handler {
 
   /** The connection has no more to do with this body. */
   #leaveWire(): void {
-    clearTimeout(this.#deadline)
+    this.#draining?.end()
     this.#origin.leave(this, this.#socket)
   }
 
   #settle(outcome: Outcome, reason: Reason): void {
-    const { name, counts, scope } = this.#origin
-    if (this.#state === 'draining' && this.#end === undefined) counts.draining--
+    if (this.#state === 'draining' && this.#end === undefined) this.#origin.counts.draining--
     this.#state = 'done'
     this.#dropAhead()
-    const unread = outcome === 'closed' ? this.#remaining : 0
-    counts.bytesDrained += this.#drained
-    counts.bytesUnread += unread ?? 0
-    this.#origin.noteOutcome(outcome, reason)
-    publish('drained:body', () => ({
-      ...this.#request,
-      client: scope.client,
-      origin: name,
-      outcome,
-      reason,
-      endedBy: this.#endedBy,
-      read: this.#read,
-      drained: this.#drained,
-      unread,
-    }))
+    this.#account.close(outcome, reason)
   }
 }

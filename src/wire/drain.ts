@@ -3,6 +3,7 @@
  * reads. Works on any undici dispatcher, alone or under other interceptors.
  */
 import { type Dispatcher, Dispatcher1Wrapper, errors } from 'undici'
+import { redactUrl } from '../events.ts'
 import { type DrainOptions, type ResolvedDrain, resolveDrain } from '../options.ts'
 import { Body } from './body.ts'
 import { Origin, type Scope } from './origin.ts'
@@ -17,8 +18,14 @@ const { wrapHandler } = Dispatcher1Wrapper as unknown as {
 /** Origins remembered at the most; a crawler's idle ones are folded into the totals. */
 const maxRemembered = 1_000
 
-/** Dispatchers that have an interceptor of ours. */
-const drained = new WeakSet<Dispatcher>()
+/** On a dispatcher that has an interceptor of a client; whatever is composed on it has it, too. */
+const mark = Symbol('drained')
+
+/** Proxied as undici's own compose does it, so that everything else is done by the dispatcher itself. */
+const marked = (dispatcher: Dispatcher): Dispatcher =>
+  new Proxy(dispatcher, {
+    get: (target, key) => key === mark || (Reflect.get(target, key, target) as unknown),
+  })
 
 /** One interceptor with its numbers. */
 export interface Drain {
@@ -66,7 +73,9 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
         modern.onResponseError?.(null as never, scope.error ?? new errors.ClientClosedError())
         return false
       }
-      const origin = originOf(String(opts.origin ?? ''))
+      const name = String(opts.origin ?? '')
+      // Credentials are in no name; looking for them in every request would cost more than all else here.
+      const origin = originOf(name.includes('@') ? redactUrl(name) : name)
       const body = new Body(opts, modern, origin, limits)
       const complete = withDefaults(opts, modern !== handler)
       if (origin.isWorthWaiting) {
@@ -81,12 +90,11 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
   return {
     interceptor,
     over(dispatcher) {
-      if (drained.has(dispatcher)) return dispatcher
+      if ((dispatcher as { [mark]?: true })[mark]) return dispatcher
       let mine = composed.get(dispatcher)
       if (mine === undefined) {
-        mine = dispatcher.compose(interceptor)
+        mine = marked(dispatcher.compose(interceptor))
         composed.set(dispatcher, mine)
-        drained.add(mine)
       }
       return mine
     },

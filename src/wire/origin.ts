@@ -1,6 +1,7 @@
 /** What is known of one origin: its sockets, who waits, the open bodies, and how fast it is. Decides who is reclaimed. */
 import type { Socket } from 'node:net'
 import { type EndedBy, publish, type Outcome, type Reason } from '../events.ts'
+import { Deferred, patience } from './deferred.ts'
 import { isHttp2 } from './internals.ts'
 import { type Counts, newCounts } from './stats.ts'
 
@@ -46,12 +47,6 @@ const newest = 0.2
 const average = (old: number | undefined, sample: number): number =>
   old === undefined ? sample : old + newest * (sample - old)
 
-/**
- * Milliseconds a request waits for a connection that is about to be free, instead of opening one more: less than anybody notices,
- * and more than the tail of a body that is on its way takes.
- */
-const patience = 10
-
 /** Bytes below which a body's speed says more about the scheduler than about the link. */
 export const leastForSpeed: number = 16 * 1024
 
@@ -70,9 +65,7 @@ export class Origin {
   readonly #live = new Set<Live>()
   #timer: NodeJS.Timeout | undefined
   #isReviewDue = false
-  /** Requests held back by `patience`, oldest first. */
-  readonly #deferred: { readonly since: number; readonly dispatch: () => void }[] = []
-  #isDeferralSet = false
+  readonly #deferred = new Deferred()
   /** Connections with a request on them. */
   #busy = 0
   /** Connections whose response has ended in this turn of the event loop: undici frees them at its end. */
@@ -115,11 +108,10 @@ export class Origin {
     )
   }
 
-  /** Sends a request within {@link patience}, sooner if a connection is free. */
+  /** Sends a request as soon as a connection is free, but within {@link patience}. */
   defer(dispatch: () => void): void {
-    this.#deferred.push({ since: performance.now(), dispatch })
-    this.#setDeferral()
-    if (this.#settling > 0) setImmediate(this.#sendNext)
+    this.#deferred.add(dispatch)
+    if (this.#settling > 0) this.#deferred.releaseAfterTurn()
   }
 
   /**
@@ -140,29 +132,6 @@ export class Origin {
     return false
   }
 
-  #sendDeferred(most: number): void {
-    for (let sent = 0; sent < most; sent++) {
-      const next = this.#deferred.shift()
-      if (next === undefined) return
-      next.dispatch()
-    }
-  }
-
-  /** Not cleared when nothing is deferred any more: a timer for each request would cost more than one that comes for nothing. */
-  #setDeferral(): void {
-    if (this.#isDeferralSet) return
-    this.#isDeferralSet = true
-    setTimeout(() => {
-      this.#isDeferralSet = false
-      const latest = performance.now() - patience
-      while ((this.#deferred[0]?.since ?? Infinity) <= latest) this.#sendDeferred(1)
-      if (this.#deferred.length > 0) this.#setDeferral()
-    }, patience)
-  }
-
-  /** undici frees a connection in an immediate it sets after the end of the response: ours has to come behind it. */
-  readonly #sendNext = (): void => this.#sendDeferred(1)
-  readonly #sendNextSoon = (): void => void setImmediate(this.#sendNext)
   readonly #onSettled = (): void => {
     this.#settling = 0
   }
@@ -187,8 +156,7 @@ export class Origin {
     if (connection === undefined || --connection.active > 0) return
     this.#busy--
     if (this.#settling++ === 0) setImmediate(this.#onSettled)
-    // In a microtask, undici has set its immediate.
-    if (this.#deferred.length > 0) queueMicrotask(this.#sendNextSoon)
+    this.#deferred.onFree()
   }
 
   /** The request is written to this socket. Returns true if the socket is new here. */
@@ -205,23 +173,33 @@ export class Origin {
     this.#busy++
     if (isHttp2(socket)) this.#isMultiplexed = true
     this.counts.opened++
-    const localPort = socket.localPort
-    const event = (state: 'opened' | 'closed') => () => ({
+    const { localPort } = socket
+    this.#publish('opened', connection, localPort)
+    socket.once('close', () => {
+      this.forget(socket)
+      this.#publish('closed', connection, localPort)
+    })
+    if (this.#untouched.size > 0) this.#reviewSoon()
+    return true
+  }
+
+  /** The connection is closed, or belongs to somebody else. */
+  forget(socket: Socket): void {
+    const connection = this.#connections.get(socket)
+    if (connection === undefined) return
+    this.#connections.delete(socket)
+    if (connection.active > 0) this.#busy--
+  }
+
+  #publish(state: 'opened' | 'closed', connection: Connection, localPort: number | undefined): void {
+    publish('drained:connection', () => ({
       client: this.scope.client,
       origin: this.name,
       state,
       localPort,
       requests: connection.requests,
       reset: connection.reset,
-    })
-    socket.once('close', () => {
-      this.#connections.delete(socket)
-      if (connection.active > 0) this.#busy--
-      publish('drained:connection', event('closed'))
-    })
-    publish('drained:connection', event('opened'))
-    if (this.#untouched.size > 0) this.#reviewSoon()
-    return true
+    }))
   }
 
   noteReset(socket: Socket): void {
@@ -259,14 +237,14 @@ export class Origin {
 
   /** The client closes: drains end now, and untouched bodies after `stall`. */
   stop(): void {
-    this.#sendDeferred(Infinity)
+    this.#deferred.releaseAll()
     for (const body of this.#live) body.stopDraining()
     this.#reviewSoon()
   }
 
   /** The client is destroyed: whoever still reads gets the error. */
   destroy(error: Error): void {
-    this.#sendDeferred(Infinity)
+    this.#deferred.releaseAll()
     for (const body of this.#live) body.giveUp('client', error)
   }
 

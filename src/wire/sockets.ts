@@ -7,22 +7,23 @@ import type { Socket } from 'node:net'
 
 /** A request that is about to be written. */
 export interface Sender {
-  readonly method: string
-  readonly path: string
+  /** Given up before it was written, so what is written next is something else. */
+  readonly isAborted: boolean
   onSocket(socket: Socket): void
-}
-
-interface SendHeaders {
-  readonly request: { readonly method: string; readonly path: string }
-  readonly socket: Socket
 }
 
 let sender: Sender | undefined
 let subscribed = false
 
+/** What comes later than this turn belongs to another: answers of a cache or a mock are never written. */
+const forget = (): void => {
+  sender = undefined
+}
+
 /** Call inside `onRequestStart`; `onSocket` follows if the request is written. */
 export function expectSocket(next: Sender): void {
   sender = next
+  queueMicrotask(forget)
 }
 
 /** Starts to listen; the first interceptor of the process does it, importing does not. */
@@ -32,11 +33,7 @@ export function watchSockets(): void {
   diagnostics.subscribe('undici:client:sendHeaders', (message) => {
     const next = sender
     if (next === undefined) return
-    const { request, socket } = message as SendHeaders
-    // A request that was aborted in onRequestStart is never written; the one after it must not be taken for it.
-    // What is written may be more: a forwarding proxy is sent the origin before the path, and `query` comes behind it.
-    if (request.method !== next.method || !request.path.includes(next.path)) return
     sender = undefined
-    next.onSocket(socket)
+    if (!next.isAborted) next.onSocket((message as { readonly socket: Socket }).socket)
   })
 }

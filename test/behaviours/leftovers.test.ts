@@ -2,12 +2,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import zlib from 'node:zlib'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createClient } from '../../src/index.ts'
 import { testClient, works } from '../support/client.ts'
 import { createOrigin, type Origin, type Reply } from '../support/origin.ts'
 import { pattern, serveShapes } from '../support/shapes.ts'
-import { until } from '../support/until.ts'
+import { until, untilCollected } from '../support/until.ts'
 
 const head = 'HTTP/1.1 200 OK\r\n'
 
@@ -165,4 +165,41 @@ for (const first of ['close', 'destroy'] as const) {
   })
 }
 
-test.todo('call sites that are not captured cost no stack (T39)')
+test('a reader that takes the last held byte, pauses and is forgotten is counted once (T38)', async () => {
+  await using origin = await createOrigin(serveShapes)
+  await using client = testClient()
+  const read = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      client.dispatcher.dispatch(
+        { origin: origin.url, path: '/one%20byte', method: 'GET' },
+        {
+          onRequestStart() {},
+          onResponseStart(controller) {
+            controller.pause()
+            void until(() => client.stats().sockets.idle === 1, 'arrived').then(() => controller.resume())
+          },
+          onResponseData(controller) {
+            controller.pause()
+            resolve()
+          },
+          onResponseError: (_, error) => reject(error),
+        },
+      )
+    })
+  await read()
+  await untilCollected(() => client.stats().bodies.drained === 1, 'collected')
+  expect(client.stats().bodies).toMatchObject({ open: 0, holding: 0, reasons: { collected: 1 } })
+})
+
+test('a call captures no stack while nobody asks for call sites (T39)', async () => {
+  await using origin = await createOrigin(serveShapes)
+  await using client = testClient()
+  await works(client, origin.url)
+  const capture = vi.spyOn(Error, 'captureStackTrace')
+  try {
+    for (let i = 0; i < 20; i++) await works(client, origin.url)
+    expect(capture).not.toHaveBeenCalled()
+  } finally {
+    capture.mockRestore()
+  }
+})

@@ -1,6 +1,8 @@
 /** The bare interceptor on dispatchers of the user's own, with undici's interceptors around it, and under Node's own fetch. */
+import diagnostics from 'node:diagnostics_channel'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import zlib from 'node:zlib'
 import {
   Agent,
@@ -15,6 +17,7 @@ import {
 } from 'undici'
 import { afterEach, expect, test } from 'vitest'
 import { createClient, drain, fetch } from '../../src/index.ts'
+import { testClient } from '../support/client.ts'
 import { createOrigin } from '../support/origin.ts'
 import { pattern, serveShapes } from '../support/shapes.ts'
 import { until } from '../support/until.ts'
@@ -121,6 +124,36 @@ test.each(orders)(
   },
 )
 
+test("undici's retry composed on a client's dispatcher, given to its fetch: each body is counted once", async () => {
+  let calls = 0
+  await using origin = await createOrigin(async (seen, reply) => {
+    if (++calls % 2 === 0) return serveShapes(seen, reply)
+    await reply.write(`HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nbusy`)
+  })
+  await using client = testClient()
+  const dispatcher = client.dispatcher.compose(interceptors.retry({ minTimeout: 1 }))
+  for (let i = 0; i < 3; i++)
+    expect(await (await client.fetch(`${origin.url}/ok`, { dispatcher })).text()).toBe('ok')
+  expect(calls).toBe(6)
+  expect(client.stats().bodies).toMatchObject({ read: 6, drained: 0, closed: 0 })
+})
+
+test('redirects of an interceptor below: every connection is known, none is counted twice', async () => {
+  await using origin = await createOrigin(serveShapes)
+  const agent = new Agent({ connections: 4 }).compose(interceptors.redirect({ maxRedirections: 3 }))
+  const client = createClient({ dispatcher: agent })
+  for (let i = 0; i < 4; i++) {
+    const { body } = await request(`${origin.url}/moved`, { dispatcher: client.dispatcher })
+    expect(await body.text()).toBe('ok')
+  }
+  await until(() => client.stats().sockets.idle === origin.accepted, 'all idle')
+  expect(client.stats()).toMatchObject({
+    sockets: { open: origin.accepted, opened: origin.accepted, inFlight: 0 },
+    requests: { waiting: 0, inFlight: 0 },
+  })
+  await agent.destroy()
+})
+
 test("with undici's decompress, dns and cache on top: the bytes are theirs, the sockets ours", async () => {
   const coded = zlib.gzipSync(pattern(100_000))
   let answered = 0
@@ -196,6 +229,25 @@ test('upgrade and CONNECT pass untouched', async () => {
   server.close()
 })
 
+test('a socket that was upgraded belongs to no pool any more, and is in no number', async () => {
+  const server = createServer()
+  server.on('upgrade', (_, socket) => {
+    socket.on('error', () => {})
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n')
+  })
+  server.listen(0, '127.0.0.1')
+  await until(() => server.listening, 'listening')
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const client = createClient({ connections: 2 })
+  const upgraded: Duplex[] = []
+  for (let i = 0; i < 3; i++)
+    upgraded.push((await client.dispatcher.upgrade({ path: '/', protocol: 'x', origin } as never)).socket)
+  expect(client.stats().sockets).toMatchObject({ open: 0, idle: 0, inFlight: 0, opened: 3, reset: 0 })
+  for (const socket of upgraded) socket.destroy()
+  await client.close()
+  server.close()
+})
+
 test('pipeline: what goes through comes back', async () => {
   const server = createServer((incoming, outgoing) => void incoming.pipe(outgoing)).listen(0, '127.0.0.1')
   await until(() => server.listening, 'listening')
@@ -208,4 +260,23 @@ test('pipeline: what goes through comes back', async () => {
   expect(text).toBe('echo')
   await client.close()
   server.close()
+})
+
+test('credentials in the origin of a dispatched request are in no event and no number', async () => {
+  await using origin = await createOrigin(serveShapes)
+  await using client = testClient()
+  const events: unknown[] = []
+  const note = (message: unknown): void => void events.push(message)
+  const channels = ['drained:body', 'drained:connection'].map((name) => diagnostics.channel(name))
+  for (const channel of channels) channel.subscribe(note)
+  const target = origin.url.replace('//', '//me:hunter2@')
+  await new Promise<void>((resolve, reject) => {
+    client.dispatcher.dispatch(
+      { origin: target, path: '/ok', method: 'GET' },
+      { onRequestStart() {}, onResponseEnd: () => resolve(), onResponseError: (_, error) => reject(error) },
+    )
+  })
+  for (const channel of channels) channel.unsubscribe(note)
+  expect(events.length).toBeGreaterThan(0)
+  expect(JSON.stringify([events, client.stats()])).not.toContain('hunter2')
 })

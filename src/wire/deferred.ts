@@ -1,0 +1,51 @@
+/** Requests held back for a moment, because a connection is about to be free; oldest first, and none for long. */
+
+/**
+ * Milliseconds a request waits for a connection that is about to be free, instead of opening one more: less than anybody notices,
+ * and more than the tail of a body that is on its way takes.
+ */
+export const patience: number = 10
+
+export class Deferred {
+  readonly #queue: { readonly since: number; readonly dispatch: () => void }[] = []
+  #isTimerSet = false
+
+  get length(): number {
+    return this.#queue.length
+  }
+
+  add(dispatch: () => void): void {
+    this.#queue.push({ since: performance.now(), dispatch })
+    this.#setTimer()
+  }
+
+  releaseAll(): void {
+    while (this.#queue.length > 0) this.#release()
+  }
+
+  /** A connection is free at the end of this turn. */
+  onFree(): void {
+    // In a microtask, undici has set the immediate in which it frees the connection: ours has to come behind it.
+    if (this.#queue.length > 0) queueMicrotask(this.#releaseSoon)
+  }
+
+  /** A connection was freed earlier in this turn. */
+  releaseAfterTurn(): void {
+    setImmediate(this.#release)
+  }
+
+  readonly #release = (): void => this.#queue.shift()?.dispatch()
+  readonly #releaseSoon = (): void => void setImmediate(this.#release)
+
+  /** Not cleared when nothing is left: a timer for each request would cost more than one that comes for nothing. */
+  #setTimer(): void {
+    if (this.#isTimerSet) return
+    this.#isTimerSet = true
+    setTimeout(() => {
+      this.#isTimerSet = false
+      const latest = performance.now() - patience
+      while ((this.#queue[0]?.since ?? Infinity) <= latest) this.#release()
+      if (this.#queue.length > 0) this.#setTimer()
+    }, patience)
+  }
+}
