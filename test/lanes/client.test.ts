@@ -200,11 +200,13 @@ for (const kind of ['http', 'https'] as const) {
       server.listen(0, '127.0.0.1')
       await until(() => server.listening, 'listening')
       const { port } = server.address() as AddressInfo
+      // The port may have been somebody's, whose connections are still in TIME_WAIT.
+      const before = socketsInTimeWait(port)
       const client = createClient({ connections: 4, tls: { ca: tls.cert } })
       for (let i = 0; i < 30; i++) await (await client.fetch(`${kind}://localhost:${port}/`)).body?.cancel()
       await until(() => client.stats().sockets.open === 0, 'closed')
       expect(client.stats().sockets.reset).toBe(30)
-      expect(socketsInTimeWait(port)).toBe(0)
+      expect(socketsInTimeWait(port)).toBeLessThanOrEqual(before)
       await client.close()
       server.closeAllConnections()
       server.close()
