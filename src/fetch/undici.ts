@@ -5,7 +5,7 @@ import {
   Headers as UndiciHeaders,
   Request as UndiciRequest,
 } from 'undici'
-import { type Phase, TimeoutError } from '../errors.ts'
+import { BodyGivenUpError, type Phase, TimeoutError } from '../errors.ts'
 import { redactUrl } from '../events.ts'
 import { ResponseBody } from './body.ts'
 import { Deadline } from './deadline.ts'
@@ -84,6 +84,8 @@ function wrap(response: Response, gate: Gate, maxResponseSize: number): OwnedRes
     owners.set(stream, response)
     return stream
   }
+  // There should be none (a 205 with a body): it is not waited for.
+  if (response.body === null && !gate.hasEnded) gate.abort(new BodyGivenUpError())
   const body = response.body && new ResponseBody({ kind: 'stream', take }, [], maxResponseSize, gate)
   return newResponse({ status, statusText, headers, url, isRedirected: redirected, type }, body)
 }
