@@ -94,6 +94,7 @@ const jsonCalls: Record<string, Make> = {
 
 const overheadCalls: Record<string, Make> = {
   'undici.fetch': jsonCalls['undici.fetch']!,
+  'undici.fetch, once more': jsonCalls['undici.fetch']!,
   'undici.fetch + drain()': (url) => {
     const dispatcher = new Agent({ connections }).compose(drain())
     return async () => (await undiciFetch(url, { dispatcher })).json()
@@ -102,7 +103,6 @@ const overheadCalls: Record<string, Make> = {
     const { dispatcher } = createClient({ connections })
     return async () => (await undiciFetch(url, { dispatcher })).json()
   },
-  'client.fetch': jsonCalls['client.fetch']!,
   'undici.request': jsonCalls['undici.request']!,
   'undici.request + drain()': (url) => {
     const dispatcher = new Agent({ connections }).compose(drain())

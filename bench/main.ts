@@ -51,9 +51,10 @@ if (!json) {
   process.stdout.write(`${list.join(', ')}\n`)
 }
 for (const name of only) {
-  process.stderr.write(`\n${name} ...\n`)
+  const started = performance.now()
   const report = (await sections[name]?.(options)) as Report
   reports[name] = report
+  process.stderr.write(`${name}: ${((performance.now() - started) / 1_000).toFixed(0)} s\n`)
   if (!json) process.stdout.write(asText(report))
 }
 const verdicts = Object.entries(reports).flatMap(([section, report]) =>

@@ -1,7 +1,7 @@
 /** Sockets opened by answers nobody reads, through every client. */
 import { clients, unlimited } from '../clients.ts'
 import type { Section, Verdict } from '../report.ts'
-import { inChild, startOrigin } from '../run.ts'
+import { inChild, type Origin, startOrigin } from '../run.ts'
 import type { Leaked } from '../tasks/leak.ts'
 
 interface Column {
@@ -37,7 +37,9 @@ export const leaks: Section = async () => {
   const outcomes = new Map<(typeof cells)[number], Outcome>()
   const left = cells.values()
   async function lane(): Promise<void> {
-    for (const cell of left) outcomes.set(cell, await outcomeOf(cell.client, cell.limit, cell.column))
+    const origin = await startOrigin()
+    for (const cell of left) outcomes.set(cell, await outcomeOf(origin, cell.client, cell.limit, cell.column))
+    await origin.stop()
   }
   await Promise.all(Array.from({ length: lanes }, lane))
 
@@ -79,8 +81,13 @@ export const leaks: Section = async () => {
 const note = `Answers are never read, and kept but where they are dropped. H@n: hung for ever after n calls; nX: n calls failed.
 Calls per column: ${columns.map(({ count }) => count).join(', ')}. ${unlimited.join(' and ')} cannot be limited.`
 
-async function outcomeOf(client: string, limit: number | undefined, column: Column): Promise<Outcome> {
-  const origin = await startOrigin()
+async function outcomeOf(
+  origin: Origin,
+  client: string,
+  limit: number | undefined,
+  column: Column,
+): Promise<Outcome> {
+  const before = await origin.counts()
   const task = {
     kind: 'leak',
     client,
@@ -91,8 +98,7 @@ async function outcomeOf(client: string, limit: number | undefined, column: Colu
   }
   const child = await inChild<Leaked>(task, { timeout: 60_000 })
   const { accepted } = await origin.counts()
-  await origin.stop()
-  return 'error' in child ? child : { ...child, sockets: accepted }
+  return 'error' in child ? child : { ...child, sockets: accepted - before.accepted }
 }
 
 function isGood(outcome: Outcome, { count, most = Infinity }: Column): boolean {

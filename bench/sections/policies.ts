@@ -6,7 +6,7 @@ import { json } from '../shapes.ts'
 
 const own = 'client.fetch'
 
-export const policies: Section = async ({ rounds = 9, seconds = 0.25 }) => {
+export const policies: Section = async ({ rounds = 25, seconds = 0.15 }) => {
   const origin = await startOrigin('canned')
   const rates = await measure(origin, {
     operation: 'policies',
@@ -22,7 +22,7 @@ export const policies: Section = async ({ rounds = 9, seconds = 0.25 }) => {
     tables: [
       {
         title: `Small JSON, ${own} with every time limit and a signal, undici.fetch with a signal`,
-        rows: rateRows(rates, own, '50 at once'),
+        rows: rateRows(rates, '50 at once', { own }),
       },
     ],
     verdicts: [atLeast(rates, own, 'undici.fetch', 3, 'policies, small JSON, 50 at once')],

@@ -31,7 +31,7 @@ export const transfer: Section = async ({ rounds = 7, seconds = 0.3 }) => {
       rounds,
       seconds,
     })
-    tables.push({ title: what, rows: rateRows(rates, own, 'sequential') })
+    tables.push({ title: what, rows: rateRows(rates, 'sequential', { own }) })
     verdicts.push(atLeast(rates, own, 'undici.request', 1, what))
     figures[what] = rates
   }

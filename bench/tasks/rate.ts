@@ -46,7 +46,7 @@ export async function prepare(task: Prepare): Promise<true> {
 export async function rate({ atOnce, seconds }: Measure): Promise<Rate> {
   if (call === undefined) throw new Error('nothing prepared')
   // Connections that went away since the last round come back.
-  await during(call, atOnce, Math.min(0.1, seconds))
+  await during(call, atOnce, 0.02)
   const started = performance.now()
   const before = process.cpuUsage()
   const done = await during(call, atOnce, seconds)
