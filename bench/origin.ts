@@ -1,13 +1,14 @@
-/** The origin of the benches, a process of its own: bodies by path, and counts at `/counts`. */
+/** The origin of the benches, a process of its own: bodies by path. */
 import http from 'node:http'
 import https from 'node:https'
 import fs from 'node:fs'
-import type { AddressInfo } from 'node:net'
+import type net from 'node:net'
 import path from 'node:path'
+import { answerWith } from './run.ts'
+import { json } from './shapes.ts'
 
 const KiB = 1024
 const filled = Buffer.alloc(64 * KiB, 'x')
-const json = JSON.stringify({ id: 1, name: 'drained', tags: ['a', 'b'], at: '2026-01-01T00:00:00Z' })
 const counts = { accepted: 0, resets: 0 }
 
 async function send(outgoing: http.ServerResponse, size: number): Promise<void> {
@@ -28,8 +29,7 @@ async function send(outgoing: http.ServerResponse, size: number): Promise<void> 
 function answer(incoming: http.IncomingMessage, outgoing: http.ServerResponse): void {
   const where = incoming.url ?? '/'
   incoming.resume()
-  if (where === '/counts') outgoing.end(JSON.stringify(counts))
-  else if (where === '/json') outgoing.setHeader('content-type', 'application/json').end(json)
+  if (where === '/json') outgoing.setHeader('content-type', 'application/json').end(json)
   else if (where === '/empty') {
     outgoing.writeHead(201).flushHeaders()
     setImmediate(() => outgoing.end())
@@ -54,13 +54,20 @@ const server = isTls
     )
   : http.createServer(answer)
 server.keepAliveTimeout = 60_000
-server.on('connection', (socket) => {
+server.on(isTls ? 'secureConnection' : 'connection', (socket: net.Socket) => {
   counts.accepted++
   socket.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'ECONNRESET') counts.resets++
+    // EPIPE: a reset that came after the other side's FIN.
+    if (error.code === 'ECONNRESET' || error.code === 'EPIPE') counts.resets++
   })
 })
-server.listen(0, '127.0.0.1', () => {
-  process.send?.(`${isTls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`)
+const listening = new Promise<string>((resolve) => {
+  server.listen(0, '127.0.0.1', () =>
+    resolve(`${isTls ? 'https' : 'http'}://127.0.0.1:${(server.address() as net.AddressInfo).port}`),
+  )
 })
-process.on('disconnect', () => process.exit())
+answerWith(({ ask }: { ask: string }) => {
+  if (ask === 'url') return listening
+  const { user, system } = process.cpuUsage()
+  return { ...counts, cpu: user + system }
+})

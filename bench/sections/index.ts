@@ -1,0 +1,23 @@
+/** The sections of `npm run bench`, in the order they run. */
+import type { Section } from '../report.ts'
+import { allocation } from './allocation.ts'
+import { endless } from './endless.ts'
+import { leaks } from './leaks.ts'
+import { memory } from './memory.ts'
+import { overhead } from './overhead.ts'
+import { policies } from './policies.ts'
+import { speed } from './speed.ts'
+import { timewait } from './timewait.ts'
+import { transfer } from './transfer.ts'
+
+export const sections: Record<string, Section> = {
+  leaks,
+  endless,
+  memory,
+  timewait,
+  overhead,
+  speed,
+  transfer,
+  allocation,
+  policies,
+}
