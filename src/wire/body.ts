@@ -42,6 +42,8 @@ export class Body extends Rostered implements Handler, TurnTask {
   /** Dispatched when nothing stood in the way but the making of a connection. */
   readonly #hadRoom: boolean
   #requestSent: boolean
+  /** Started more than once. */
+  #hasMoved = false
   #state: State = 'waiting'
   #socket: Socket | undefined
   readonly #account: Account
@@ -71,8 +73,11 @@ export class Body extends Rostered implements Handler, TurnTask {
 
   onRequestStart(controller: Controller, context: unknown): void {
     // HTTP/2 starts a request again on another connection when the first one is going away; a redirect below us does for each hop.
-    this.#leaveWire()
-    this.#socket = undefined
+    if (this.wire !== null) {
+      this.#hasMoved = true
+      this.#leaveWire()
+      this.#socket = undefined
+    }
     this.wire = controller
     this.#origin.start(this)
     const { error } = this.#origin.scope
@@ -86,6 +91,11 @@ export class Body extends Rostered implements Handler, TurnTask {
 
   get isAborted(): boolean {
     return this.#state !== 'waiting' || (this.wire?.aborted ?? false)
+  }
+
+  /** A forwarding proxy is sent the origin before the path, and `query` comes behind it; a redirect below us goes elsewhere. */
+  maySend(method: string, path: string): boolean {
+    return this.#hasMoved || (method === this.#account.method && path.includes(this.#account.path))
   }
 
   onSocket(socket: Socket): void {
@@ -169,7 +179,9 @@ export class Body extends Rostered implements Handler, TurnTask {
     this.#isTurnDue = false
     if (this.#state !== 'holding') return
     if (this.#end === undefined) {
-      if (!this.#isTouched) this.#origin.addUntouched(this)
+      if (this.#isTouched || this.waitingSince !== 0) return
+      this.waitingSince = performance.now()
+      this.#origin.addUntouched(this)
     } else if (this.#ahead !== undefined && this.#ahead.length > 0) {
       // From here on, only its reader keeps this body alive.
       const { method, path, read, head } = this.#account
@@ -196,8 +208,7 @@ export class Body extends Rostered implements Handler, TurnTask {
   onPause(): void {
     if (this.#state !== 'flowing') return
     this.#state = 'holding'
-    if (!this.#isTouched && this.waitingSince === 0) {
-      this.waitingSince = performance.now()
+    if (!this.#isTouched) {
       this.#atTurnEnd()
     }
     this.#regulate()

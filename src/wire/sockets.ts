@@ -9,21 +9,22 @@ import type { Socket } from 'node:net'
 export interface Sender {
   /** Given up before it was written, so what is written next is something else. */
   readonly isAborted: boolean
+  /** True if this can be what it sends: something below may answer in its place, and what is written next be another's. */
+  maySend(method: string, path: string): boolean
   onSocket(socket: Socket): void
+}
+
+interface SendHeaders {
+  readonly request: { readonly method: string; readonly path: string }
+  readonly socket: Socket
 }
 
 let sender: Sender | undefined
 let subscribed = false
 
-/** What comes later than this turn belongs to another: answers of a cache or a mock are never written. */
-const forget = (): void => {
-  sender = undefined
-}
-
 /** Call inside `onRequestStart`; `onSocket` follows if the request is written. */
 export function expectSocket(next: Sender): void {
   sender = next
-  queueMicrotask(forget)
 }
 
 /** Starts to listen; the first interceptor of the process does it, importing does not. */
@@ -34,6 +35,7 @@ export function watchSockets(): void {
     const next = sender
     if (next === undefined) return
     sender = undefined
-    if (!next.isAborted) next.onSocket((message as { readonly socket: Socket }).socket)
+    const { request, socket } = message as SendHeaders
+    if (!next.isAborted && next.maySend(request.method, request.path)) next.onSocket(socket)
   })
 }
