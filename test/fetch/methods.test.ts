@@ -1,5 +1,6 @@
 /** Methods as they reach the origin, and those that never do. */
-import { fact, tell } from '../support/lanes.ts'
+import { expect, test } from 'vitest'
+import { fact, fieldOf, play, type Scene, tell } from '../support/lanes.ts'
 
 const rows: [given: string, sent: string][] = [
   ...['get', 'Get', 'delete', 'head', 'options', 'post', 'put'].map((name): [string, string] => [
@@ -76,3 +77,19 @@ fact(
   },
   { value: '' },
 )
+
+test('HEAD keeps its connection, which undici closes: an intended difference', async () => {
+  const scenario = async ({ fetch, url, seen }: Scene): Promise<unknown> => {
+    await fetch(url, { method: 'HEAD' })
+    await fetch(url, { method: 'HEAD' })
+    return seen.map((request) => [fieldOf(request, 'connection')[0], request.connection])
+  }
+  expect(await play('undici', 'HTTP/1.1', scenario)).toEqual([
+    ['close', 0],
+    ['close', 1],
+  ])
+  expect(await play('client', 'HTTP/1.1', scenario)).toEqual([
+    ['keep-alive', 0],
+    ['keep-alive', 0],
+  ])
+})
