@@ -76,11 +76,15 @@ export interface Scene extends Lane {
 }
 
 export interface FactOptions {
-  /** Also over HTTP/2. */
-  readonly h2?: boolean
+  /** Over HTTP/2, too, or there only. */
+  readonly h2?: boolean | 'only'
   /** Also with Node's own Request, FormData and Headers. */
   readonly globals?: boolean
 }
+
+type Protocol = 'HTTP/1.1' | 'HTTP/2'
+const h1: Protocol[] = ['HTTP/1.1']
+const h2: Protocol[] = ['HTTP/2']
 
 /** A test that a scenario has this outcome on undici's fetch and on ours. */
 export function fact(
@@ -89,12 +93,10 @@ export function fact(
   expected: unknown,
   options: FactOptions = {},
 ): void {
-  for (const protocol of options.h2 === true ? (['HTTP/1.1', 'HTTP/2'] as const) : (['HTTP/1.1'] as const)) {
-    for (const lane of [
-      'undici',
-      'client',
-      ...(options.globals === true ? (['globals'] as const) : []),
-    ] as const) {
+  const protocols = options.h2 === 'only' ? h2 : options.h2 === true ? [...h1, ...h2] : h1
+  const names = ['undici', 'client', ...(options.globals === true ? (['globals'] as const) : [])] as const
+  for (const protocol of protocols) {
+    for (const lane of names) {
       test(`${name} [${lane}, ${protocol}]`, async () => {
         expect(await play(lane, protocol, scenario)).toEqual(expected)
       })
@@ -112,7 +114,7 @@ export function same(name: string, scenario: (scene: Scene) => unknown): void {
 
 export async function play(
   name: keyof typeof lanes,
-  protocol: 'HTTP/1.1' | 'HTTP/2',
+  protocol: Protocol,
   scenario: (scene: Scene) => unknown,
 ): Promise<unknown> {
   const create = protocol === 'HTTP/2' ? createHttp2Recorder : createRecorder
