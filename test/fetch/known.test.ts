@@ -1,0 +1,140 @@
+/**
+ * Known faults: what a fetch owes its caller and ours does not give yet. `test.fails` turns red when one is mended; it then becomes
+ * a fact of one of the other files, and `withoutKnown` in `test/support/differential/` loses what it was for.
+ */
+import { expect, test } from 'vitest'
+import { fieldOf, lanes, play, type Scene } from '../support/lanes.ts'
+
+const fault = (
+  name: string,
+  lane: keyof typeof lanes,
+  scenario: (scene: Scene) => unknown,
+  expected: unknown,
+): void => {
+  test.fails(`${name} [${lane}]`, async () => {
+    expect(await play(lane, 'HTTP/1.1', scenario)).toEqual(expected)
+  })
+}
+
+fault(
+  'a Request as init brings what it has',
+  'client',
+  async ({ fetch, url, seen, Request }) => {
+    const init = new Request(url, { method: 'PUT', headers: { 'x-a': '1' } })
+    await (await fetch(url, init)).text()
+    return [seen[0]?.method, fieldOf(seen[0], 'x-a')]
+  },
+  ['PUT', ['1']],
+)
+
+fault(
+  'a Request keeps its referrer',
+  'client',
+  async ({ fetch, url, seen, Request }) => {
+    await (await fetch(new Request(url, { referrer: 'https://r.test/x' }))).text()
+    return fieldOf(seen[0], 'referer')
+  },
+  ['https://r.test/'],
+)
+
+fault(
+  'a redirect status without a location has a body',
+  'client',
+  async ({ fetch, url, answers }) => {
+    answers((_, reply) => reply.send(302, [], 'see elsewhere'))
+    return (await fetch(url)).text()
+  },
+  'see elsewhere',
+)
+
+fault(
+  "a Request of Node's keeps the length of its body",
+  'globals',
+  async ({ fetch, url, seen, Request }) => {
+    await (await fetch(new Request(url, { method: 'POST', body: 'body' }))).text()
+    return [fieldOf(seen[0], 'content-length'), fieldOf(seen[0], 'transfer-encoding')]
+  },
+  [['4'], []],
+)
+
+fault(
+  "a Request of Node's can be sent again after 307",
+  'globals',
+  async ({ fetch, url, answers, Request }) => {
+    answers((request, reply) =>
+      request.target === '/to' ? reply.send(200) : reply.send(307, [['location', '/to']]),
+    )
+    return (await fetch(new Request(url, { method: 'POST', body: 'body' }))).status
+  },
+  200,
+)
+
+fault(
+  "a Request of Node's keeps its cache mode",
+  'globals',
+  async ({ fetch, url, seen, Request }) => {
+    await (await fetch(new Request(url, { cache: 'no-store' }))).text()
+    return fieldOf(seen[0], 'cache-control')
+  },
+  ['no-cache'],
+)
+
+fault(
+  "a Request of Node's keeps its mode",
+  'globals',
+  async ({ fetch, url, seen, Request }) => {
+    await (await fetch(new Request(url, { mode: 'same-origin' }))).text()
+    return fieldOf(seen[0], 'sec-fetch-mode')
+  },
+  ['same-origin'],
+)
+
+fault(
+  "a body of null over a Request of Node's leaves it its own",
+  'globals',
+  async ({ fetch, url, seen, Request }) => {
+    await (await fetch(new Request(url, { method: 'POST', body: 'body' }), { body: null })).text()
+    return seen[0]?.body
+  },
+  { bytes: 'body' },
+)
+
+fault(
+  "a form of Node's over a Request leaves it its headers",
+  'globals',
+  async ({ fetch, url, seen, Request, FormData }) => {
+    const request = new Request(url, { method: 'POST', headers: { 'x-a': '1' } })
+    await (await fetch(request, { method: 'POST', body: new FormData() })).text()
+    return fieldOf(seen[0], 'x-a')
+  },
+  ['1'],
+)
+
+fault(
+  "a form of Node's leaves headers their case and order",
+  'globals',
+  async ({ fetch, url, seen, FormData }) => {
+    const headers = { 'X-B': '1', 'x-a': '2' }
+    await (await fetch(url, { method: 'POST', headers, body: new FormData() })).text()
+    return seen[0]?.headers.map(([name]) => name).filter((name) => /^x-/i.test(name))
+  },
+  ['X-B', 'x-a'],
+)
+
+fault(
+  'after 421 a request goes to another connection',
+  'client',
+  async ({ fetch, url, seen, answers }) => {
+    answers((_, reply) => reply.send(seen.length === 1 ? 421 : 200, [], 'x'))
+    await (await fetch(url)).text()
+    return seen.map(({ connection }) => connection)
+  },
+  [0, 1],
+)
+
+fault(
+  'a response is an instance of the global Response',
+  'client',
+  async ({ fetch, url }) => (await fetch(url)) instanceof globalThis.Response,
+  true,
+)
