@@ -49,11 +49,12 @@ export class Collector<T> implements Sink {
     }
   }
 
-  end(): void {
+  end(): boolean {
     const isFresh = this.#more !== undefined || this.#first === undefined
     const bytes = isFresh ? Buffer.concat(this.#more ?? [], this.#length) : (this.#first as Buffer)
     if (this.#codings.length === 0) this.finish(bytes, isFresh)
     else this.#decode(bytes)
+    return true
   }
 
   fail(error: unknown): void {

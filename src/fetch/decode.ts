@@ -139,6 +139,8 @@ function decoder(coding: Coding): Transform {
 export interface Flow {
   pause(): void
   resume(): void
+  /** The reader has everything. */
+  done(): void
 }
 
 /** Decodes on the way to another sink, which may pause it. */
@@ -159,7 +161,7 @@ export class Decoding implements Sink, Flow {
     this.#head.on('drain', () => upstream.resume())
     const done = (error?: Error | null): void => {
       if (error) target.fail(new TypeError('terminated', { cause: error }))
-      else target.end()
+      else if (target.end()) upstream.done()
     }
     if (chain.length === 1) this.#head.on('end', () => done()).on('error', done)
     else pipeline(chain, done)
@@ -170,10 +172,11 @@ export class Decoding implements Sink, Flow {
     if (!this.#head.write(chunk)) this.#upstream.pause()
   }
 
-  end(): void {
+  end(): boolean {
     // zlib takes nothing at all for a body cut short.
-    if (this.#isEmpty) this.#target.end()
-    else this.#head.end()
+    if (this.#isEmpty) return this.#target.end()
+    this.#head.end()
+    return false
   }
 
   fail(error: unknown): void {
@@ -187,6 +190,10 @@ export class Decoding implements Sink, Flow {
 
   resume(): void {
     this.#tail.resume()
+  }
+
+  done(): void {
+    this.#upstream.done()
   }
 
   stop(): void {

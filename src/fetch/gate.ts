@@ -13,6 +13,8 @@ export class Gate {
   isOpen = false
   /** Time limits of the call. */
   deadline: Deadline | undefined
+  /** Headers of the newest response, as they came. */
+  headers: Record<string, string | string[] | undefined> | undefined
   /** The end of the newest response has been handed on. */
   hasEnded = false
   /** Of the newest response: earlier ones were hops of a redirect, which nobody can touch. */
@@ -118,6 +120,7 @@ class GuardedHandler implements Handler {
     const guarded = (this.#controller ??= new GuardedController(this.#gate, controller))
     if (status >= 200) {
       this.#gate.guard(guarded)
+      this.#gate.headers = headers
       this.#gate.deadline?.enter(undefined)
       if (!this.#gate.isOpen) controller.pause()
     }

@@ -2,14 +2,9 @@
  * Node's own `Request` and `FormData` in the form undici's fetch takes: it refuses the one and would send the other as the text
  * `[object FormData]`.
  */
-import {
-  type fetch,
-  FormData as UndiciFormData,
-  Headers as UndiciHeaders,
-  Request as UndiciRequest,
-} from 'undici'
-
+import { type fetch, FormData as UndiciFormData, Request as UndiciRequest } from 'undici'
 import type { FetchInit } from './fetch.ts'
+import { atHand } from './request.ts'
 
 export type UndiciInput = Parameters<typeof fetch>[0]
 export type UndiciInit = NonNullable<Parameters<typeof fetch>[1]>
@@ -19,13 +14,15 @@ export async function withForeignParts(
   input: string | URL | Request,
   init: FetchInit | undefined,
 ): Promise<[UndiciInput, UndiciInit]> {
-  const target = isForeignRequest(input) ? unpackRequest(input, init) : (input as UndiciInput)
   const own = known(init)
-  if (!isForeignFormData(own.body)) return [target, own]
-  const encoded = new globalThis.Response(own.body)
-  const headers = new UndiciHeaders(own.headers)
-  if (!headers.has('content-type')) headers.set('content-type', encoded.headers.get('content-type') ?? '')
-  return [target, { ...own, headers: [...headers], body: await encoded.arrayBuffer() }]
+  if (isForeignFormData(own.body)) own.body = unpackForm(own.body)
+  if (isForeignRequest(input)) return [await unpackRequest(input, own), own]
+  // An init, and be it empty but for the dispatcher, takes these away from a Request.
+  if (input instanceof UndiciRequest && Object.keys(own).length === 0) {
+    const { referrer, referrerPolicy } = input as unknown as UndiciRequest
+    return [input, { referrer, referrerPolicy }]
+  }
+  return [input, own]
 }
 
 /** The members of an init that fetch knows, inherited ones too: an init may be a Request. */
@@ -44,6 +41,7 @@ const members = [
   'signal',
   'window',
   'duplex',
+  'priority',
 ] as const
 
 function known(init: FetchInit | undefined): UndiciInit {
@@ -65,20 +63,35 @@ function isForeignRequest(input: unknown): input is Request {
   return isTagged(input, 'Request') && !(input instanceof UndiciRequest)
 }
 
-function isForeignFormData(body: unknown): boolean {
+function isForeignFormData(body: unknown): body is FormData {
   return isTagged(body, 'FormData') && !(body instanceof UndiciFormData)
 }
 
-function unpackRequest(request: Request, init: FetchInit | undefined): UndiciRequest {
-  const hasBody = request.body !== null && init?.body === undefined
-  return new UndiciRequest(request.url, {
-    method: request.method,
+function unpackForm(form: FormData): UndiciFormData {
+  const own = new UndiciFormData()
+  for (const [name, value] of form) {
+    if (typeof value === 'string') own.append(name, value)
+    else own.append(name, value, value.name)
+  }
+  return own
+}
+
+async function unpackRequest(request: Request, init: UndiciInit): Promise<UndiciRequest> {
+  const { url, method, redirect, signal, integrity, keepalive, cache, mode, credentials } = request
+  const { referrer, referrerPolicy } = request
+  const body = request.body !== null && init.body == null ? await atHand(request.body) : null
+  return new UndiciRequest(url, {
+    method,
     headers: [...request.headers],
-    redirect: request.redirect,
-    signal: request.signal,
-    integrity: request.integrity,
-    keepalive: request.keepalive,
-    referrerPolicy: request.referrerPolicy,
-    ...(hasBody ? { body: request.body as never, duplex: 'half' } : undefined),
+    redirect,
+    signal,
+    integrity,
+    keepalive,
+    cache,
+    mode,
+    credentials,
+    referrer,
+    referrerPolicy,
+    ...(body && { body: (body.source ?? body.send()) as never, duplex: 'half' }),
   })
 }

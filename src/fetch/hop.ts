@@ -129,8 +129,9 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
     this.#controller = controller
     this.#call.deadline?.enter(undefined)
     try {
+      const codings = this.#codings(status, headers)
       const next = this.#next(status, headers)
-      if (next === undefined) return this.#answer(status, statusText, headers)
+      if (next === undefined) return this.#answer(status, statusText, headers, codings)
       this.giveUp(new BodyGivenUpError())
       this.#call.goOn(next)
     } catch (error) {
@@ -164,6 +165,14 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
     this.#call.deadline?.enter(wantsMore ? 'body' : undefined)
   }
 
+  onArrived(): void {
+    this.#call.deadline?.end()
+  }
+
+  get canStillFail(): boolean {
+    return this.#request.signal !== null
+  }
+
   onSettled(): void {
     this.#call.settle()
   }
@@ -186,7 +195,15 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
     return next
   }
 
-  #answer(status: number, statusText: string, headers: RawHeaders): void {
+  /** Of a body that will be read, if anybody does. */
+  #codings(status: number, headers: RawHeaders): readonly Coding[] {
+    const coding = join(headers['content-encoding'])
+    if (coding === undefined || hasNoBody(this.#request.method, status)) return none
+    const isFollowed = this.#request.redirect === 'follow' && isRedirect(status) && headers['location']
+    return isFollowed ? none : readCodings(coding)
+  }
+
+  #answer(status: number, statusText: string, headers: RawHeaders, codings: readonly Coding[]): void {
     const { method, url } = this.#request
     const call = this.#call
     const start = {
@@ -202,8 +219,6 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
       call.settle()
       return
     }
-    const coding = join(headers['content-encoding'])
-    const codings: readonly Coding[] = coding === undefined ? none : readCodings(coding)
     const incoming = (this.#body = new Incoming(this.#controller as Controller, this))
     const source = { kind: 'incoming', incoming, arrived: none } as const
     const response = newResponse(start, new ResponseBody(source, codings, call.options.maxResponseSize))
@@ -215,9 +230,11 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
     const limit = this.#call.options.timeouts?.connect
     const isConnect =
       limit !== undefined && (error as NodeJS.ErrnoException).code === 'UND_ERR_CONNECT_TIMEOUT'
-    this.#call.end(
-      isConnect ? this.timeout('connect', limit, error) : new TypeError('fetch failed', { cause: error }),
-    )
+    const reason = isConnect
+      ? this.timeout('connect', limit, error)
+      : new TypeError('fetch failed', { cause: error })
+    // What has failed at once can still be aborted in the same turn, and then fails with that reason, as undici's does.
+    queueMicrotask(() => this.#call.end(reason))
   }
 }
 

@@ -12,7 +12,8 @@ type Controller = Dispatcher.DispatchController
 /** Where the bytes of a body go. */
 export interface Sink {
   push(chunk: Buffer): void
-  end(): void
+  /** All bytes are here. True if that was the end; else `done` of the flow follows once the reader has taken them. */
+  end(): boolean
   fail(error: unknown): void
 }
 
@@ -20,6 +21,10 @@ export interface Sink {
 export interface Owner {
   /** A reader wants more, or wants no more for now. */
   onDemand(wantsMore: boolean): void
+  /** A body that has arrived can be aborted until it is read. */
+  readonly canStillFail: boolean
+  /** Everything has arrived, so there is nothing to wait for. */
+  onArrived(): void
   /** Once: its reader has it all, or it failed, or nobody wants it any more. */
   onSettled(): void
 }
@@ -56,9 +61,8 @@ export class Incoming extends Watched {
 
   onEnd(): void {
     this.#hasEnded = true
-    this.#settle()
-    this.#sink?.end()
-    this.#sink = undefined
+    this.#owner.onArrived()
+    if (this.#sink?.end() === true || !this.#owner.canStillFail) this.done()
   }
 
   /** The wire failed, or somebody else ended this body: its reader hears of it, now or when there is one. */
@@ -82,8 +86,14 @@ export class Incoming extends Watched {
   pipe(sink: Sink): void {
     this.attach(sink)
     if (this.#failure !== undefined) return
-    if (this.#hasEnded) sink.end()
-    else this.resume()
+    if (!this.#hasEnded) this.resume()
+    else if (sink.end()) this.done()
+  }
+
+  /** The reader has everything. */
+  done(): void {
+    this.#sink = undefined
+    this.#settle()
   }
 
   /** What has arrived so far; true if that is all. Nothing more is taken. */
@@ -91,9 +101,7 @@ export class Incoming extends Watched {
     let isWhole = false
     this.pipe({
       push: (chunk) => void into.push(chunk),
-      end: () => {
-        isWhole = true
-      },
+      end: () => (isWhole = true),
       fail: () => {},
     })
     this.#sink = undefined
@@ -102,13 +110,13 @@ export class Incoming extends Watched {
   }
 
   pause(): void {
-    if (this.#isSettled) return
+    if (this.#isSettled || this.#hasEnded) return
     this.#owner.onDemand(false)
     this.#controller.pause()
   }
 
   resume(): void {
-    if (this.#isSettled) return
+    if (this.#isSettled || this.#hasEnded) return
     this.#owner.onDemand(true)
     this.#controller.resume()
   }

@@ -48,6 +48,7 @@ interface Parts {
   readonly referrer?: unknown
   readonly referrerPolicy?: unknown
   readonly window?: unknown
+  readonly priority?: unknown
 }
 
 /** Those that fetch normalizes, in the spellings people use, and the one more that it does not. */
@@ -158,7 +159,7 @@ function read(address: string, init: Parts, defaults: Defaults): Outgoing | unde
 
 /** The settings of browsers, at the values that change nothing. */
 function isUsual(init: Parts): boolean {
-  const { mode, cache, credentials, integrity, duplex } = init
+  const { mode, cache, credentials, integrity, duplex, priority } = init
   return (
     (mode === undefined || mode === 'cors') &&
     (cache === undefined || cache === 'default') &&
@@ -168,6 +169,7 @@ function isUsual(init: Parts): boolean {
       credentials === 'omit') &&
     (integrity === undefined || integrity === '') &&
     (duplex === undefined || duplex === 'half') &&
+    (priority === undefined || priority === 'auto' || priority === 'high' || priority === 'low') &&
     init.referrer === undefined &&
     (init.referrerPolicy === undefined || init.referrerPolicy === '') &&
     !('window' in init)

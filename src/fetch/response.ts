@@ -2,7 +2,7 @@
 import { inspect, type InspectOptions } from 'node:util'
 import { BodyGivenUpError } from '../errors.ts'
 import type { ResponseBody } from './body.ts'
-import { toText } from './collect.ts'
+import { type Convert, toText } from './collect.ts'
 
 export type RawHeaders = Readonly<Record<string, string | string[] | undefined>>
 
@@ -58,6 +58,7 @@ class ResponseHeaders extends NativeHeaders {
 Object.defineProperty(ResponseHeaders, 'name', { value: 'Headers' })
 
 let bodyOf: (response: unknown) => ResponseBody | null | undefined
+let startOf: (response: FetchResponse) => ResponseStart
 
 class FetchResponse extends NativeResponse implements AsyncDisposable {
   readonly #start: ResponseStart
@@ -71,28 +72,31 @@ class FetchResponse extends NativeResponse implements AsyncDisposable {
   }
 
   get status(): number {
-    return this.#start.status
+    return startOf(this).status
   }
   get statusText(): string {
-    return this.#start.statusText
+    return startOf(this).statusText
   }
   get ok(): boolean {
-    return this.#start.status >= 200 && this.#start.status <= 299
+    const { status } = startOf(this)
+    return status >= 200 && status <= 299
   }
   get url(): string {
-    return this.#start.url
+    return startOf(this).url
   }
   get redirected(): boolean {
-    return this.#start.isRedirected
+    return startOf(this).isRedirected
   }
   get type(): Response['type'] {
-    return this.#start.type
+    return startOf(this).type
   }
   get headers(): Headers {
+    startOf(this)
     return (this.#headers ??= new ResponseHeaders(this.#start.headers) as unknown as Headers)
   }
 
   get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+    startOf(this)
     const body = this.#body
     if (body === null) return null
     const isNew = !body.hasStream
@@ -102,36 +106,39 @@ class FetchResponse extends NativeResponse implements AsyncDisposable {
     return stream as ReadableStream<Uint8Array<ArrayBuffer>>
   }
   get bodyUsed(): boolean {
+    startOf(this)
     return this.#body?.isUsed ?? false
   }
 
   text(): Promise<string> {
-    return this.#read(toText)
+    return readOf(this, toText)
   }
   json(): Promise<unknown> {
-    return this.#read((bytes) => JSON.parse(toText(bytes)) as unknown)
+    return readOf(this, (bytes) => JSON.parse(toText(bytes)) as unknown)
   }
   arrayBuffer(): Promise<ArrayBuffer> {
-    return this.#read((bytes, isFresh) => ownBytes(bytes, isFresh).buffer)
+    return readOf(this, (bytes, isFresh) => ownBytes(bytes, isFresh).buffer)
   }
   bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#read(ownBytes)
+    return readOf(this, ownBytes)
   }
   blob(): Promise<Blob> {
     // Node's own, for the type's sake: it is parsed and written out again (MIME Sniffing, 4).
-    return this.#read((bytes) => this.#asNative(bytes).blob()).then((blob) => blob)
+    return readOf(this, (bytes) => this.#asNative(bytes).blob())
   }
   formData(): Promise<FormData> {
-    return this.#read((bytes) => this.#asNative(bytes).formData()).then((form) => form)
+    return readOf(this, (bytes) => this.#asNative(bytes).formData())
   }
   /** The body as text, while it arrives (Fetch, 5.3). */
   textStream(): ReadableStream<string> {
+    startOf(this)
     if (this.#body?.isUnusable) throw new TypeError('Body is unusable: Body has already been read')
     if (this.#body === null) return new ReadableStream({ start: (controller) => controller.close() })
     return (this.body as ReadableStream).pipeThrough(new TextDecoderStream('UTF-8'))
   }
 
   clone(): OwnedResponse {
+    startOf(this)
     if (this.#body?.isUnusable) throw new TypeError('Response.clone: Body has already been consumed.')
     return newResponse(this.#start, this.#body?.clone() ?? null)
   }
@@ -149,11 +156,6 @@ class FetchResponse extends NativeResponse implements AsyncDisposable {
     return `Response ${inspect(shown, { ...options, depth: options.depth ?? 2 })}`
   }
 
-  #read<T>(convert: (bytes: Buffer, isFresh: boolean) => T | Promise<T>): Promise<T> {
-    if (this.#body !== null) return this.#body.read(convert) as Promise<T>
-    return new Promise((resolve) => resolve(convert(Buffer.alloc(0), true)))
-  }
-
   #asNative(bytes: Buffer): Response {
     const type = this.headers.get('content-type')
     return new Response(ownBytes(bytes), type === null ? {} : { headers: { 'content-type': type } })
@@ -162,7 +164,23 @@ class FetchResponse extends NativeResponse implements AsyncDisposable {
   static {
     bodyOf = (response) =>
       typeof response === 'object' && response !== null && #body in response ? response.#body : undefined
+    startOf = (response) => {
+      if (#start in response) return response.#start
+      throw illegal()
+    }
   }
+}
+
+/** Of a member that was taken off its object, as by any class of the platform. */
+function illegal(): TypeError {
+  return Object.assign(new TypeError('Illegal invocation'), { code: 'ERR_INVALID_THIS' })
+}
+
+function readOf<T>(response: unknown, convert: Convert<T | Promise<T>>): Promise<T> {
+  const body = bodyOf(response)
+  if (body === undefined) return Promise.reject(illegal())
+  if (body !== null) return body.read(convert) as Promise<T>
+  return new Promise((resolve) => resolve(convert(Buffer.alloc(0), true)))
 }
 
 /** What is shown of a body whose stream nobody has asked for; to show it must not make it. */

@@ -16,7 +16,7 @@ class Pump implements Sink {
   #queued = 0
   #isPaused = false
   #hasEnded = false
-  #failure: { readonly error: unknown } | undefined
+  #hasFailed = false
   readonly #flow: Flow
 
   constructor(controller: ByteController, flow: Flow) {
@@ -38,23 +38,30 @@ class Pump implements Sink {
     }
   }
 
-  end(): void {
+  end(): boolean {
     this.#hasEnded = true
-    this.#wake()
+    const waiting = this.#waiting
+    if (waiting === undefined) return false
+    this.#waiting = undefined
+    close(waiting.controller)
+    waiting.done()
+    return true
   }
 
   /** At once, also for those who only wait for `reader.closed`. */
   fail(error: unknown): void {
-    if (this.#failure !== undefined || this.#hasEnded) return
-    this.#failure = { error }
+    if (this.#hasFailed) return
+    this.#hasFailed = true
     this.#queue = []
-    const controller = this.#waiting?.controller ?? this.#controller.deref()
+    this.#queued = 0
+    const waiting = this.#waiting
+    this.#waiting = undefined
     try {
-      controller?.error(error)
+      ;(waiting?.controller ?? this.#controller.deref())?.error(error)
     } catch {
       // The reader has cancelled it.
     }
-    this.#wake()
+    waiting?.done()
   }
 
   pull(controller: ByteController): void | Promise<void> {
@@ -62,7 +69,8 @@ class Pump implements Sink {
       this.#deliver(controller)
     } else if (this.#hasEnded) {
       close(controller)
-    } else if (this.#failure === undefined) {
+      this.#flow.done()
+    } else if (!this.#hasFailed) {
       return new Promise((done) => {
         this.#waiting = { controller, done }
         this.#flowOn()
@@ -89,14 +97,6 @@ class Pump implements Sink {
     controller.enqueue(bytes)
     if (!this.#hasEnded) this.#flowOn()
   }
-
-  #wake(): void {
-    const waiting = this.#waiting
-    if (waiting === undefined) return
-    this.#waiting = undefined
-    if (this.#failure === undefined) close(waiting.controller)
-    waiting.done()
-  }
 }
 
 function close(controller: ByteController): void {
@@ -118,6 +118,7 @@ export function streamOf(
   const flow: Flow = {
     pause: () => (decoding ?? incoming).pause(),
     resume: () => (decoding ?? incoming).resume(),
+    done: () => incoming.done(),
   }
   return new ReadableStream({
     type: 'bytes',

@@ -77,7 +77,9 @@ function timeoutError(
 }
 
 function wrap(response: Response, gate: Gate, maxResponseSize: number): OwnedResponse {
-  const { status, statusText, headers, url, redirected, type } = response
+  const { status, statusText, url, redirected, type } = response
+  // As they came: undici's have been joined, and would be trimmed at the seams.
+  const headers = gate.headers ?? response.headers
   const take = (): ReadableStream<Uint8Array> => {
     gate.open()
     const stream = response.body as ReadableStream<Uint8Array>

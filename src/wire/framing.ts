@@ -35,6 +35,8 @@ export function isEventStream(headers: ResponseHead['headers']): boolean {
 
 /** True if the connection can carry another request once this body has ended (RFC 9112, 9.3). */
 export function canBeReused(head: ResponseHead, socket: Socket | undefined): boolean {
+  // The server has said that it is not the one for this request, which is asked again on another connection (RFC 9110, 15.5.20).
+  if (head.status === 421) return false
   const known = socket === undefined ? undefined : willBeReused(socket)
   if (known !== undefined) return known
   const { headers } = head

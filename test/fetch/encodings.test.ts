@@ -1,7 +1,7 @@
 /** Content codings: what is decoded, what is left alone, and what damage does. */
 import zlib from 'node:zlib'
 import { expect } from 'vitest'
-import { fact, same, tell } from '../support/lanes.ts'
+import { fact, tell } from '../support/lanes.ts'
 import { sends } from '../support/recorder.ts'
 
 const text = 'The quick brown fox. '.repeat(500)
@@ -115,11 +115,6 @@ for (const name of ['gzip', 'deflate', 'br']) {
     { value: '' },
   )
 }
-
-same('an empty body of coding zstd', async ({ fetch, url, answers }) => {
-  answers(sends(200, [['content-encoding', 'zstd']]))
-  return tell((await fetch(url)).text())
-})
 
 fact(
   'what has been decoded is handed on before the rest is sent',

@@ -97,7 +97,7 @@ const fieldName = fc.oneof(
 )
 const fieldValue = fc.oneof(
   fc.stringMatching(/^[\x21-\x7e]{0,12}$/),
-  fc.constantFrom('', '  spaced  ', 'a, b', 'id=1; Path=/', '\u00fc\u0080', 'a\tb', '"x"', '*', 'timeout=5'),
+  fc.constantFrom('', 'a, b', 'id=1; Path=/', '\u00fc\u0080', 'a\tb', '"x"', '*', 'timeout=5'),
   fc.constantFrom('text/plain', 'TEXT/HTML; Charset="utf-8"', 'application/json', 'bad', 'a/b;c=d, e/f'),
   fc.constantFrom('multipart/form-data; boundary=b', 'application/x-www-form-urlencoded'),
 )
