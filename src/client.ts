@@ -1,10 +1,10 @@
 /**
  * createClient: one remote service, one bounded pool. Read it first: it names every part in the order a request passes them.
  *
- *     client.fetch → fetch/ (undici's fetch, body behind a gate) → wire/drain (one Body per response) → wire/agent → socket
+ *     client.fetch → fetch/ (the short lane, or undici's own fetch) → wire/drain (one Body per response) → wire/agent → socket
  */
 import { type Dispatcher, getGlobalDispatcher } from 'undici'
-import { type Fetch, type FetchInit, fetchOn } from './fetch/fetch.ts'
+import { type CallDefaults, type Fetch, type FetchInit, fetchOn, type Route, routeTo } from './fetch/fetch.ts'
 import { clientDefaults, type ClientOptions, resolveClient } from './options.ts'
 import { createAgent } from './wire/agent.ts'
 import { createDrain } from './wire/drain.ts'
@@ -35,11 +35,26 @@ export interface Client {
  */
 export function createClient(options?: ClientOptions): Client {
   const resolved = resolveClient(options)
-  const { name, origin, headers } = resolved
+  const { name, origin, headers, timeout, maxResponseSize = Infinity } = resolved
   const { dispatcher: pool, owned } = createAgent(resolved)
   const limit = owned ? (resolved.connections ?? clientDefaults.connections) : undefined
   const drain = createDrain(resolved.drain, name, limit)
   const dispatcher = drain.over(pool)
+  const defaults: CallDefaults = {
+    origin: origin === undefined ? undefined : String(origin),
+    headers,
+    timeouts: Object.keys(timeout).length === 0 ? undefined : timeout,
+    maxResponseSize,
+  }
+  const own = routeTo(dispatcher)
+  const routes = new WeakMap<Dispatcher, Route>()
+
+  /** The same for the same dispatcher: a call does not pay for finding out what is behind it. */
+  function routeOf(chosen: Dispatcher): Route {
+    let route = routes.get(chosen)
+    if (route === undefined) routes.set(chosen, (route = routeTo(drain.over(chosen))))
+    return route
+  }
 
   /** undici rejects the close of what is gone; `await using` closes again after whoever did it by hand. */
   let ended: Promise<void> | undefined
@@ -59,7 +74,10 @@ export function createClient(options?: ClientOptions): Client {
   return {
     name,
     dispatcher,
-    fetch: (input, init) => fetchOn(drain.over(chosenBy(init) ?? pool), input, init, { origin, headers }),
+    fetch(input, init) {
+      const chosen = chosenBy(init)
+      return fetchOn(chosen === undefined ? own : routeOf(chosen), input, init, defaults)
+    },
     stats: () => drain.stats(),
     close,
     destroy(error) {

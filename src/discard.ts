@@ -1,7 +1,7 @@
 /** discard: ends any body within bounds, now, whoever made it. Never rejects, never waits past `maxTime`. */
 import type { Readable } from 'node:stream'
 import { BodyGivenUpError } from './errors.ts'
-import { gateOf } from './fetch/fetch.ts'
+import { responseBody } from './fetch/response.ts'
 import { type DrainOptions, resolveDrain } from './options.ts'
 
 /** What {@link discard} did. */
@@ -41,11 +41,11 @@ async function end(body: unknown, bounds: Bounds): Promise<Ending> {
   if (isWebStream(body)) return endWeb(body, bounds)
   if (isNodeStream(body)) return endNode(body, bounds)
   if (typeof body !== 'object' || !('body' in body)) return { outcome: 'unknown', bytes: 0 }
-  const gate = gateOf(body)
+  const own = responseBody(body)
   const inner: unknown = body.body
-  if (gate !== undefined && isWebStream(inner) && inner.locked) {
-    if (gate.hasEnded) return { outcome: 'read', bytes: 0 }
-    gate.abort(new BodyGivenUpError())
+  if (own && isWebStream(inner) && inner.locked) {
+    if (own.hasEnded) return { outcome: 'read', bytes: 0 }
+    own.giveUp(new BodyGivenUpError())
     return { outcome: 'closed', bytes: 0 }
   }
   return end(inner, bounds)

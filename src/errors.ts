@@ -51,12 +51,49 @@ export class BodyReclaimedError extends Error implements ReclaimedBody {
   }
 }
 
-/** A body was given up: by its reader without a reason of its own, or because its client was closed. */
+/** A body was given up: by its reader without a reason of its own, by the garbage collector, or because its client was closed. */
 export class BodyGivenUpError extends Error {
   override readonly name: string = 'AbortError'
   readonly code = 'ERR_DRAINED_BODY_GIVEN_UP'
+  /** Nobody referred to its Response any more. */
+  readonly isCollected: boolean
 
-  constructor(message = 'The response body was given up') {
+  constructor(message = 'The response body was given up', isCollected = false) {
     super(message)
+    this.isCollected = isCollected
+  }
+}
+
+/** The parts of a call that have a time limit of their own. */
+export type Phase = 'connect' | 'queue' | 'headers' | 'body' | 'total'
+
+/** A part of a call took longer than allowed. Its name is that of `AbortSignal.timeout()`'s errors. */
+export class TimeoutError extends Error {
+  override readonly name = 'TimeoutError'
+  readonly code = 'ERR_DRAINED_TIMEOUT'
+  readonly phase: Phase
+  /** Milliseconds that were allowed. */
+  readonly limit: number
+  /** URL of the request, credentials and signatures redacted. */
+  readonly url: string
+
+  constructor(phase: Phase, limit: number, method: string, url: string, options?: ErrorOptions) {
+    super(`${method} ${url} took longer than the ${limit} ms of timeout.${phase}`, options)
+    this.phase = phase
+    this.limit = limit
+    this.url = url
+  }
+}
+
+/** A decoded body was larger than `maxResponseSize`. */
+export class ResponseTooLargeError extends Error {
+  override readonly name = 'ResponseTooLargeError'
+  readonly code = 'ERR_DRAINED_RESPONSE_TOO_LARGE'
+  /** Bytes that were allowed. */
+  readonly limit: number
+
+  constructor(limit: number) {
+    super(`The response body is larger than the ${limit} bytes of maxResponseSize`)
+    this.limit = limit
   }
 }

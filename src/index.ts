@@ -3,9 +3,17 @@ import './node-version.ts'
 
 export { createClient, fetch, type Client } from './client.ts'
 export { discard, type Discarded } from './discard.ts'
-export { BodyGivenUpError, BodyReclaimedError, InvalidOptionError, type ReclaimedBody } from './errors.ts'
+export {
+  BodyGivenUpError,
+  BodyReclaimedError,
+  InvalidOptionError,
+  type Phase,
+  type ReclaimedBody,
+  ResponseTooLargeError,
+  TimeoutError,
+} from './errors.ts'
 export type { BodyEvent, ConnectionEvent, EndedBy, Events, Outcome, Reason, ReclaimEvent } from './events.ts'
 export type { Fetch, FetchInit } from './fetch/fetch.ts'
-export type { ClientOptions, ConnectOptions, DrainOptions } from './options.ts'
+export type { ClientOptions, ConnectOptions, DrainOptions, TimeoutOptions } from './options.ts'
 export { drain } from './wire/drain.ts'
 export type { ClientStats, OriginStats, Stats } from './wire/stats.ts'

@@ -34,10 +34,25 @@ export interface DrainOptions {
   stall?: number
 }
 
+/**
+ * Time limits in milliseconds; 0 and Infinity mean none. Each ends the call, or its body, with a `TimeoutError` that names it.
+ * @default none, but for undici's own: 10 s to connect, 300 s for the headers and between two parts of a body
+ */
+export interface TimeoutOptions {
+  /** From the end of the queue until a connection (TCP and TLS) stands. For a whole client only. */
+  connect?: number
+  /** From the call, or from a redirect, until its request has a connection: waiting in the queue, and connecting. */
+  queue?: number
+  /** From the request being sent until the headers of the response. */
+  headers?: number
+  /** Without progress, while somebody reads the body. */
+  body?: number
+  /** From the call until the end of the body, whatever happens in between. */
+  total?: number
+}
+
 /** Options of the sockets themselves, as `net.connect` takes them. */
 export interface ConnectOptions {
-  /** Milliseconds until a connection (TCP and TLS) must stand. @default 10000 (undici's) */
-  timeout?: number
   /** Local address to connect from. */
   localAddress?: string
   /** Path of a Unix domain socket to use instead of TCP. */
@@ -76,6 +91,10 @@ export interface ClientOptions {
   dispatcher?: Dispatcher
   /** Limits for bodies that nobody reads. */
   drain?: DrainOptions
+  /** Time limits of every call. */
+  timeout?: TimeoutOptions
+  /** Bytes, decoded, of a body read whole (`json()`, `text()`, ...); more is refused. `body` itself has no limit. @default no limit */
+  maxResponseSize?: number
 }
 
 export const MiB: number = 1024 * 1024
@@ -150,8 +169,21 @@ const drainChecks: Checks<DrainOptions> = {
   stall: time,
 }
 
+/** What Node's timers can hold, or no limit. */
+const limit: Check = {
+  accepts: 'milliseconds from 0 to 2147483647, or Infinity',
+  ok: (value) => isTime(value) || value === Infinity,
+}
+
+const timeoutChecks: Checks<TimeoutOptions> = {
+  connect: limit,
+  queue: limit,
+  headers: limit,
+  body: limit,
+  total: limit,
+}
+
 const connectChecks: Checks<ConnectOptions> = {
-  timeout: time,
   localAddress: text,
   socketPath: text,
   autoSelectFamily: boolean,
@@ -184,6 +216,8 @@ const clientChecks: Checks<ClientOptions> = {
       typeof (value as Dispatcher).compose === 'function',
   },
   drain: object,
+  timeout: object,
+  maxResponseSize: bytes,
 }
 
 /** Connection options that a dispatcher of the user's own would silently overrule. */
@@ -210,8 +244,33 @@ export function resolveDrain(options: DrainOptions = {}, path = 'drain'): Resolv
   return { ...drainDefaults, ...withoutUndefined(options) }
 }
 
+/** @internal Limits that are set. */
+export type Timeouts = Readonly<TimeoutOptions>
+
+/**
+ * Checked time limits, without those that mean none.
+ * @throws InvalidOptionError
+ */
+export function resolveTimeouts(options: TimeoutOptions, path = 'timeout'): Timeouts {
+  check(path, options, timeoutChecks)
+  if (path !== 'timeout' && options.connect !== undefined)
+    throw new InvalidOptionError(
+      `${path}.connect`,
+      `Option ${path}.connect is for a whole client only, since calls share connections`,
+    )
+  return Object.fromEntries(
+    Object.entries(options).filter(
+      ([, value]: [string, unknown]) => value !== undefined && value !== 0 && value !== Infinity,
+    ),
+  )
+}
+
 /** @internal */
-export type ResolvedClient = ClientOptions & { readonly drain: ResolvedDrain; readonly name: string }
+export type ResolvedClient = ClientOptions & {
+  readonly drain: ResolvedDrain
+  readonly name: string
+  readonly timeout: Timeouts
+}
 
 /**
  * Checked client options.
@@ -231,7 +290,12 @@ export function resolveClient(options: ClientOptions = {}): ResolvedClient {
   }
   const given = withoutUndefined(options)
   const name = options.name ?? (options.origin === undefined ? 'default' : new URL(options.origin).origin)
-  return { ...given, name, drain: resolveDrain(options.drain) }
+  return {
+    ...given,
+    name,
+    drain: resolveDrain(options.drain),
+    timeout: resolveTimeouts(options.timeout ?? {}),
+  }
 }
 
 /** Refuses what is not an object, unknown names (with the nearest known one) and bad values. */

@@ -53,6 +53,8 @@ test('the public names are these', () => {
     'BodyGivenUpError',
     'BodyReclaimedError',
     'InvalidOptionError',
+    'ResponseTooLargeError',
+    'TimeoutError',
     'createClient',
     'discard',
     'drain',

@@ -1,97 +1,95 @@
-/** One call: undici's own fetch on our dispatcher, answering with a Response that tells when it is touched. */
-import {
-  type Dispatcher,
-  fetch as undiciFetch,
-  Request as UndiciRequest,
-  Response as UndiciResponse,
-} from 'undici'
-import { behind, Gate } from './gate.ts'
-import { type UndiciInit, type UndiciInput, withForeignParts } from './globals.ts'
+/** One call: the short lane for what it covers exactly, undici's own fetch for the rest. The caller cannot tell which. */
+import type { Dispatcher } from 'undici'
+import { resolveTimeouts, type TimeoutOptions, type Timeouts } from '../options.ts'
+import { atHand, type Outgoing, readRequest } from './request.ts'
+import type { OwnedResponse } from './response.ts'
+import type { Dispatch } from './hop.ts'
+import { type CallOptions, fetchShort } from './short.ts'
+import { fetchLong } from './undici.ts'
 
-/** `fetch`'s init, and the dispatcher of a single call. */
+/** `fetch`'s init, and what one call may have of its own. */
 export type FetchInit = Omit<RequestInit, 'dispatcher'> & {
   /** Sends this call through an undici dispatcher of yours; the contract holds on it as well. */
   dispatcher?: Dispatcher
+  /** Time limits of this call over those of its client; a number is the total, in milliseconds. */
+  timeout?: number | TimeoutOptions
 }
 
 /**
  * The type of `globalThis.fetch`, with our options in `init`. The caller owns the Response: read it, cancel it or forget it.
  * @throws TypeError `fetch failed` with the network's error as `cause`; the signal's own reason when aborted
+ * @throws TimeoutError when a time limit is over; later, the body fails with it
  */
-export type Fetch = (input: string | URL | Request, init?: FetchInit) => Promise<Response>
+export type Fetch = (input: string | URL | Request, init?: FetchInit) => Promise<OwnedResponse>
 
 /** What a client adds to every call. */
-export interface CallDefaults {
+export interface CallDefaults extends CallOptions {
   /** Base for relative URLs. */
-  readonly origin: string | URL | undefined
-  readonly headers: Readonly<Record<string, string>> | undefined
+  readonly origin: string | undefined
 }
 
-const gates = new WeakMap<object, Gate>()
+/** Where a call goes: a dispatcher, and its `dispatch` found once, since it may be behind several proxies. */
+export interface Route {
+  readonly dispatcher: Dispatcher
+  readonly dispatch: Dispatch
+  /** It wants to see the body as it was given (MockAgent compares it). */
+  readonly isMock: boolean
+}
 
-/** undici's Response, in which every way to the body opens the gate first. */
-const touchable: object = Object.create(UndiciResponse.prototype)
-for (const name of [
-  'body',
-  'arrayBuffer',
-  'blob',
-  'bytes',
-  'clone',
-  'formData',
-  'json',
-  'text',
-  'textStream',
-]) {
-  const original = Object.getOwnPropertyDescriptor(UndiciResponse.prototype, name)
-  if (original === undefined) continue
-  const key = original.get === undefined ? 'value' : 'get'
-  const method = original[key] as (this: object, ...args: unknown[]) => unknown
-  const touching = {
-    [name](this: object, ...args: unknown[]): unknown {
-      gates.get(this)?.open()
-      return method.apply(this, args)
+export function routeTo(dispatcher: Dispatcher): Route {
+  // Bound once: a composed dispatcher looks its `dispatch` up through a proxy for each interceptor.
+  const dispatch = dispatcher.dispatch.bind(dispatcher)
+  return {
+    dispatcher,
+    dispatch,
+    get isMock() {
+      return (dispatcher as { isMockActive?: boolean }).isMockActive === true
     },
-  }[name]
-  Object.defineProperty(touchable, name, { ...original, [key]: touching })
+  }
 }
 
-/** The gate of a Response of ours: the one way to end a body that somebody has locked. */
-export function gateOf(response: object): Gate | undefined {
-  return gates.get(response)
-}
-
-/** undici's fetch; the body of the answer is not pulled at until somebody touches it. */
-export async function fetchOn(
-  dispatcher: Dispatcher,
-  input: Parameters<Fetch>[0],
+export function fetchOn(
+  route: Route,
+  input: string | URL | Request,
   init: FetchInit | undefined,
   defaults: CallDefaults,
-): Promise<Response> {
-  const gate = new Gate()
-  let [target, rest] = await withForeignParts(atOrigin(input, defaults.origin), init)
-  if (defaults.headers !== undefined) [target, rest] = [withHeaders(target, rest, defaults.headers), {}]
-  // With integrity metadata, fetch itself reads the body before it answers.
-  if (rest.integrity || (target instanceof UndiciRequest && target.integrity)) gate.open()
-  const response = await undiciFetch(target, { ...rest, dispatcher: behind(gate, dispatcher) })
-  Object.setPrototypeOf(response, touchable)
-  gates.set(response, gate)
-  return response
+): Promise<OwnedResponse> {
+  let target = input
+  let options: CallOptions = defaults
+  let outgoing: Outgoing | undefined
+  try {
+    target = atOrigin(input, defaults.origin)
+    if (init?.timeout !== undefined)
+      options = { ...defaults, timeouts: timeoutsOf(init.timeout, defaults.timeouts) }
+    outgoing = readRequest(target, init, defaults.headers)
+  } catch (error) {
+    return Promise.reject(error)
+  }
+  if (outgoing === undefined) return fetchLong(route.dispatcher, target, init, options)
+  const { body } = outgoing
+  if (body?.stream === undefined) return fetchShort(route.dispatch, outgoing, options)
+  if (route.isMock) return fetchLong(route.dispatcher, target, init, options)
+  return target instanceof Request
+    ? fetchRequest(route.dispatch, outgoing, body.stream, options)
+    : fetchShort(route.dispatch, outgoing, options)
+}
+
+async function fetchRequest(
+  dispatch: Dispatch,
+  outgoing: Outgoing,
+  stream: ReadableStream<Uint8Array>,
+  options: CallOptions,
+): Promise<OwnedResponse> {
+  return fetchShort(dispatch, { ...outgoing, body: await atHand(stream) }, options)
+}
+
+function timeoutsOf(given: number | TimeoutOptions, defaults: Timeouts | undefined): Timeouts {
+  const own = resolveTimeouts(typeof given === 'number' ? { total: given } : given, 'init.timeout')
+  return { ...defaults, ...own }
 }
 
 /** A relative URL resolved against the client's origin; everything else, bad URLs included, is left to fetch. */
-function atOrigin(input: Parameters<Fetch>[0], origin: string | URL | undefined): Parameters<Fetch>[0] {
+function atOrigin(input: string | URL | Request, origin: string | undefined): string | URL | Request {
   if (origin === undefined || typeof input !== 'string') return input
-  return URL.parse(input, String(origin)) ?? input
-}
-
-function withHeaders(
-  input: UndiciInput,
-  init: UndiciInit,
-  headers: Readonly<Record<string, string>>,
-): UndiciRequest {
-  const request = new UndiciRequest(input, init)
-  for (const [name, value] of Object.entries(headers)) {
-    if (!request.headers.has(name)) request.headers.set(name, value)
-  }
-  return request
+  return URL.parse(input, origin)?.href ?? input
 }

@@ -3,6 +3,7 @@
  * and aborts; without it a decoder or a stream's buffer would pull at the body before anybody asked.
  */
 import type { Dispatcher } from 'undici'
+import type { Deadline } from './deadline.ts'
 
 type Controller = Dispatcher.DispatchController
 type Handler = Dispatcher.DispatchHandler
@@ -10,6 +11,8 @@ type Handler = Dispatcher.DispatchHandler
 /** One per call; its first touch opens it for good. */
 export class Gate {
   isOpen = false
+  /** Time limits of the call. */
+  deadline: Deadline | undefined
   /** The end of the newest response has been handed on. */
   hasEnded = false
   /** Of the newest response: earlier ones were hops of a redirect, which nobody can touch. */
@@ -59,17 +62,22 @@ class GuardedController implements Controller {
   }
   pause(): void {
     this.#wantsMore = false
+    this.#gate.deadline?.enter(undefined)
     this.#inner.pause()
   }
   resume(): void {
-    if (this.#gate.isOpen) this.#inner.resume()
-    else this.#wantsMore = true
+    if (!this.#gate.isOpen) {
+      this.#wantsMore = true
+      return
+    }
+    this.#gate.deadline?.enter('body')
+    this.#inner.resume()
   }
   abort(reason: Error): void {
     this.#inner.abort(reason)
   }
   onOpen(): void {
-    if (this.#wantsMore) this.#inner.resume()
+    if (this.#wantsMore) this.resume()
   }
 }
 
@@ -81,10 +89,12 @@ class GuardedHandler implements Handler {
   constructor(gate: Gate, inner: Handler) {
     this.#gate = gate
     this.#inner = inner
+    gate.deadline?.enter('queue')
   }
 
   onRequestStart(controller: Controller, context: unknown): void {
     this.#controller = new GuardedController(this.#gate, controller)
+    this.#gate.deadline?.enter(undefined)
     this.#inner.onRequestStart?.(this.#controller, context)
   }
   onResponseStarted(): void {
@@ -94,6 +104,7 @@ class GuardedHandler implements Handler {
     this.#inner.onBodySent?.(chunk)
   }
   onRequestSent(): void {
+    this.#gate.deadline?.enter('headers')
     this.#inner.onRequestSent?.()
   }
   onRequestUpgrade(
@@ -107,15 +118,18 @@ class GuardedHandler implements Handler {
     const guarded = (this.#controller ??= new GuardedController(this.#gate, controller))
     if (status >= 200) {
       this.#gate.guard(guarded)
+      this.#gate.deadline?.enter(undefined)
       if (!this.#gate.isOpen) controller.pause()
     }
     this.#inner.onResponseStart?.(guarded, status, headers, statusText)
   }
   onResponseData(controller: Controller, chunk: Buffer): void {
+    this.#gate.deadline?.enter('body')
     this.#inner.onResponseData?.(this.#controller ?? controller, chunk)
   }
   onResponseEnd(...[controller, trailers]: Parameters<NonNullable<Handler['onResponseEnd']>>): void {
     this.#gate.hasEnded = true
+    this.#gate.deadline?.end()
     this.#inner.onResponseEnd?.(this.#controller ?? controller, trailers)
   }
   onResponseError(controller: Controller, error: Error): void {

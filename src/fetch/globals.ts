@@ -20,12 +20,42 @@ export async function withForeignParts(
   init: FetchInit | undefined,
 ): Promise<[UndiciInput, UndiciInit]> {
   const target = isForeignRequest(input) ? unpackRequest(input, init) : (input as UndiciInput)
-  const own = (init ?? {}) as unknown as UndiciInit
+  const own = known(init)
   if (!isForeignFormData(own.body)) return [target, own]
   const encoded = new globalThis.Response(own.body)
   const headers = new UndiciHeaders(own.headers)
   if (!headers.has('content-type')) headers.set('content-type', encoded.headers.get('content-type') ?? '')
   return [target, { ...own, headers: [...headers], body: await encoded.arrayBuffer() }]
+}
+
+/** The members of an init that fetch knows, inherited ones too: an init may be a Request. */
+const members = [
+  'method',
+  'headers',
+  'body',
+  'referrer',
+  'referrerPolicy',
+  'mode',
+  'credentials',
+  'cache',
+  'redirect',
+  'integrity',
+  'keepalive',
+  'signal',
+  'window',
+  'duplex',
+] as const
+
+function known(init: FetchInit | undefined): UndiciInit {
+  if (init === undefined || init === null) return {}
+  // Refused by undici, in its own words.
+  if (typeof init !== 'object') throw new UndiciRequest('http://localhost', init) as never
+  const own: Record<string, unknown> = {}
+  for (const name of members) {
+    const value = (init as Record<string, unknown>)[name]
+    if (value !== undefined) own[name] = value
+  }
+  return own
 }
 
 const isTagged = (value: unknown, tag: string): boolean =>

@@ -16,6 +16,8 @@ export function createAgent(options: ResolvedClient): { dispatcher: Dispatcher; 
 
 function poolOptions(options: ResolvedClient): Agent.Options {
   const { connections = clientDefaults.connections, keepAlive = clientDefaults.keepAlive } = options
+  const { connect: timeout } = options.timeout
+  const connectTimeout = timeout === undefined ? undefined : { timeout }
   const settings: Agent.Options = {
     connections,
     // One response after another: behind a slow body, a pipelined request would wait for it.
@@ -25,7 +27,9 @@ function poolOptions(options: ResolvedClient): Agent.Options {
     allowH2: options.http2 ?? clientDefaults.http2,
     ...(options.maxOrigins === undefined ? undefined : { maxOrigins: options.maxOrigins }),
     ...(options.connectionLifetime === undefined ? undefined : { clientTtl: options.connectionLifetime }),
-    connect: { ...options.tls, ...options.connect } as NonNullable<Agent.Options['connect']>,
+    connect: { ...options.tls, ...options.connect, ...connectTimeout } as NonNullable<
+      Agent.Options['connect']
+    >,
   }
   return {
     ...settings,

@@ -105,13 +105,13 @@ export class Ahead {
   bequeath(body: object, request: Estate['request'], read: number): void {
     this.#estate = { origin: this.#origin, request, read, bytes: this.length }
     collected.register(body, this.#estate, this)
-    this.expectNoMore()
+    this.#held.compact()
   }
 
   /** Forgets everything; returns how many bytes that were. */
   drop(waiting: Waiting): number {
     budget.forget(waiting)
-    collected.unregister(this)
+    if (this.#estate !== undefined) collected.unregister(this)
     const bytes = this.length
     if (bytes > 0) {
       this.#origin.counts.bytesHeld -= bytes

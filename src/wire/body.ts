@@ -12,12 +12,14 @@ import type { Dispatcher } from 'undici'
 import { BodyGivenUpError, BodyReclaimedError } from '../errors.ts'
 import { type EndedBy, type Outcome, publish, type Reason } from '../events.ts'
 import type { ResolvedDrain } from '../options.ts'
+import { atTurnEnd, type TurnTask } from '../turn.ts'
 import { Account } from './account.ts'
 import { Ahead } from './ahead.ts'
 import type { ResponseHead } from './framing.ts'
 import { closeByReset, isHttp2 } from './internals.ts'
 import { leastForSpeed, type Origin } from './origin.ts'
 import { Reader } from './reader.ts'
+import { Rostered } from './roster.ts'
 import { Draining, howToEnd } from './settle.ts'
 import { expectSocket } from './sockets.ts'
 
@@ -26,7 +28,7 @@ type Handler = Dispatcher.DispatchHandler
 type Headers = ResponseHead['headers']
 type State = 'waiting' | 'flowing' | 'holding' | 'draining' | 'done'
 
-export class Body implements Handler {
+export class Body extends Rostered implements Handler, TurnTask {
   /** When it was dispatched. */
   readonly since: number = performance.now()
   /** When it began to wait untouched, 0 before. */
@@ -45,6 +47,7 @@ export class Body implements Handler {
   readonly #account: Account
   #ahead: Ahead | undefined
   #isFlushing = false
+  #isTurnDue = false
   /** The reader has asked for more after it had paused: somebody is there. */
   #isTouched = false
   /** The wire was stopped, so the time it took says nothing of its speed. */
@@ -54,6 +57,7 @@ export class Body implements Handler {
   #draining: Draining | undefined
 
   constructor(opts: Dispatcher.DispatchOptions, handler: Handler, origin: Origin, limits: ResolvedDrain) {
+    super()
     this.#account = new Account(origin, opts.method, opts.path)
     this.#handler = handler
     this.#origin = origin
@@ -144,7 +148,7 @@ export class Body implements Handler {
 
   onResponseEnd(_: Controller, trailers: Headers): void {
     if (this.#state === 'done') return
-    const { received, method, path, read, head } = this.#account
+    const { received } = this.#account
     if (!this.#wasStopped && received >= leastForSpeed)
       this.#origin.noteSpeed(received, performance.now() - this.startedAt)
     this.#leaveWire()
@@ -153,9 +157,23 @@ export class Body implements Handler {
       this.#forgetWire()
     } else if (this.#ahead !== undefined && this.#ahead.length > 0) {
       this.#end = trailers
-      this.#ahead.bequeath(this, { method, path, status: head?.status ?? 0 }, read)
+      this.#ahead.expectNoMore()
+      this.#atTurnEnd()
     } else {
       this.#finish(trailers)
+    }
+  }
+
+  /** Most bodies are being read by now, or have been. */
+  onTurnEnd(): void {
+    this.#isTurnDue = false
+    if (this.#state !== 'holding') return
+    if (this.#end === undefined) {
+      if (!this.#isTouched) this.#origin.addUntouched(this)
+    } else if (this.#ahead !== undefined && this.#ahead.length > 0) {
+      // From here on, only its reader keeps this body alive.
+      const { method, path, read, head } = this.#account
+      this.#ahead.bequeath(this, { method, path, status: head?.status ?? 0 }, read)
     }
   }
 
@@ -180,7 +198,7 @@ export class Body implements Handler {
     this.#state = 'holding'
     if (!this.#isTouched && this.waitingSince === 0) {
       this.waitingSince = performance.now()
-      this.#origin.addUntouched(this)
+      this.#atTurnEnd()
     }
     this.#regulate()
   }
@@ -238,6 +256,12 @@ export class Body implements Handler {
   }
 
   // ---- between them
+
+  #atTurnEnd(): void {
+    if (this.#isTurnDue) return
+    this.#isTurnDue = true
+    atTurnEnd(this)
+  }
 
   #deliver(chunk: Buffer): void {
     this.#account.deliver(chunk.length)

@@ -15,9 +15,8 @@ export class HeldBytes {
 
   push(chunk: Buffer): void {
     this.length += chunk.length
-    // A whole answer in one small read keeps little more than itself alive.
-    const isCompact = this.#blocks.length === 0 && chunk.buffer.byteLength <= 2 * small
-    if (chunk.length >= small || isCompact) {
+    // The first is often the only one, and is often read before the turn ends; else `compact` copies it.
+    if (chunk.length >= small || this.#blocks.length === 0) {
       this.#seal()
       this.#blocks.push(chunk)
       return
@@ -41,6 +40,18 @@ export class HeldBytes {
     const chunk = this.#blocks.shift()
     if (chunk !== undefined) this.length -= chunk.length
     return chunk
+  }
+
+  /** Copies what keeps much more memory alive than it is long: these bytes will stay a while. */
+  compact(): void {
+    if (this.#used !== -1 && this.#blocks.length === 1) this.#seal()
+    for (const [at, block] of this.#blocks.entries()) {
+      if (this.#used !== -1 && at === this.#blocks.length - 1) break
+      if (block.buffer.byteLength <= 2 * block.length) continue
+      const copy = Buffer.allocUnsafeSlow(block.length)
+      block.copy(copy)
+      this.#blocks[at] = copy
+    }
   }
 
   clear(): void {

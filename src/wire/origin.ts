@@ -3,24 +3,18 @@ import type { Socket } from 'node:net'
 import { type EndedBy, publish, type Outcome, type Reason } from '../events.ts'
 import { Deferred, patience } from './deferred.ts'
 import { isHttp2 } from './internals.ts'
+import { Roster, type Rostered } from './roster.ts'
 import { type Counts, newCounts } from './stats.ts'
 
-/** A request that waits for a connection. */
-export interface Waiter {
+/** A request and its body as their origin knows them: waiting for a connection, then on one. */
+export interface Tracked extends Rostered {
+  /** When it was dispatched (`performance.now()`). */
   readonly since: number
-}
-
-/** A body whose connection could be taken back. */
-export interface Candidate {
-  /** When it began to wait untouched (`performance.now()`). */
+  /** When its headers came. */
+  readonly startedAt: number
+  /** When it began to wait untouched. */
   readonly waitingSince: number
   reclaim(age: number): void
-}
-
-/** A body that has a connection. */
-export interface Live {
-  /** When its headers came (`performance.now()`). */
-  readonly startedAt: number
   stopDraining(): void
   giveUp(by: EndedBy, reason: Error): void
 }
@@ -59,10 +53,10 @@ export class Origin {
   bytesPerMs: number | undefined
   readonly scope: Scope
   readonly #connections = new Map<Socket, Connection>()
-  readonly #waiters = new Set<Waiter>()
+  readonly #waiters = new Roster<Tracked>()
   /** Untouched bodies that keep a connection, oldest first. */
-  readonly #untouched = new Set<Candidate>()
-  readonly #live = new Set<Live>()
+  readonly #untouched = new Set<Tracked>()
+  readonly #live = new Roster<Tracked>()
   #timer: NodeJS.Timeout | undefined
   #isReviewDue = false
   readonly #deferred = new Deferred()
@@ -126,7 +120,7 @@ export class Origin {
     let soonFree = this.#settling + this.counts.draining
     if (deferred < soonFree) return true
     const youngest = performance.now() - patience
-    for (const body of this.#live) {
+    for (let body = this.#live.first; body !== undefined; body = body.next as Tracked | undefined) {
       if (body.startedAt > youngest && deferred < ++soonFree) return true
     }
     return false
@@ -136,22 +130,21 @@ export class Origin {
     this.#settling = 0
   }
 
-  wait(waiter: Waiter): void {
-    this.#waiters.add(waiter)
+  wait(body: Tracked): void {
+    this.#waiters.add(body)
     if (this.#untouched.size > 0) this.#reviewSoon()
   }
 
   /** The request has a connection. */
-  start(body: Waiter & Live): void {
-    this.#waiters.delete(body)
+  start(body: Tracked): void {
     this.#live.add(body)
   }
 
   /** The connection has no more to do with this body. */
-  leave(body: Waiter & Live & Candidate, socket: Socket | undefined): void {
-    this.#waiters.delete(body)
+  leave(body: Tracked, socket: Socket | undefined): void {
+    this.#waiters.remove(body)
     this.#untouched.delete(body)
-    if (!this.#live.delete(body) || socket === undefined) return
+    if (!this.#live.remove(body) || socket === undefined) return
     const connection = this.#connections.get(socket)
     if (connection === undefined || --connection.active > 0) return
     this.#busy--
@@ -226,26 +219,26 @@ export class Origin {
   }
 
   /** This body keeps a connection and nobody has touched it. */
-  addUntouched(body: Candidate): void {
+  addUntouched(body: Tracked): void {
     this.#untouched.add(body)
     if (this.#waiters.size > 0 || this.scope.closing) this.#reviewSoon()
   }
 
-  removeUntouched(body: Candidate): void {
+  removeUntouched(body: Tracked): void {
     this.#untouched.delete(body)
   }
 
   /** The client closes: drains end now, and untouched bodies after `stall`. */
   stop(): void {
     this.#deferred.releaseAll()
-    for (const body of this.#live) body.stopDraining()
+    for (const body of this.#live.all()) body.stopDraining()
     this.#reviewSoon()
   }
 
   /** The client is destroyed: whoever still reads gets the error. */
   destroy(error: Error): void {
     this.#deferred.releaseAll()
-    for (const body of this.#live) body.giveUp('client', error)
+    for (const body of this.#live.all()) body.giveUp('client', error)
   }
 
   /** Soon, not now: undici's parser must not be entered twice, and whoever asks may be called by it. */
@@ -283,8 +276,7 @@ export class Origin {
   /** Without a known limit a request also waits while its connection is made; then only a long wait is a sign. */
   #waitCounts(): number {
     if (this.scope.limit !== undefined || this.scope.closing) return 0
-    for (const oldest of this.#waiters) return oldest.since
-    return Infinity
+    return this.#waiters.first?.since ?? Infinity
   }
 
   #isFull(): boolean {

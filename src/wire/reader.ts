@@ -1,5 +1,6 @@
 /** What the reader's side of a body gets to steer it with: it pauses, resumes and aborts, and never waits for the wire. */
 import { type Dispatcher, errors } from 'undici'
+import { BodyGivenUpError } from '../errors.ts'
 
 type Controller = Dispatcher.DispatchController
 type Raw = NonNullable<Controller['rawHeaders']> | null
@@ -9,7 +10,7 @@ export interface Steered {
   readonly wire: Controller | null
   onPause(): void
   onResume(): void
-  giveUp(by: 'reader', reason: Error): void
+  giveUp(by: 'reader' | 'collector', reason: Error): void
 }
 
 export class Reader implements Controller {
@@ -47,6 +48,7 @@ export class Reader implements Controller {
     if (this.aborted) return
     this.aborted = true
     this.reason = reason ?? new errors.RequestAbortedError()
-    this.#body.giveUp('reader', this.reason)
+    const isCollected = reason instanceof BodyGivenUpError && reason.isCollected
+    this.#body.giveUp(isCollected ? 'collector' : 'reader', this.reason)
   }
 }

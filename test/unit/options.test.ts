@@ -42,14 +42,17 @@ const bad: [string, unknown, RegExp][] = [
   ['a header name that is none', { headers: { 'bad name': 'x' } }, /headers must be .* got an object/],
   ['a header value with a line break', { headers: { a: 'b\r\nc: d' } }, /headers must be/],
   ['a lifetime of nothing', { connectionLifetime: 0 }, /connectionLifetime must be milliseconds from 1/],
+  ['a time limit that is none', { timeout: { total: '1s' } }, /timeout\.total must be milliseconds from 0/],
+  ['an unknown time limit', { timeout: { haeders: 1 } }, /did you mean timeout\.headers/],
+  ['a size that is none', { maxResponseSize: 1.5 }, /maxResponseSize must be a whole number of bytes/],
   ['drain that is a Map', { drain: new Map() }, /drain must be an object/],
   ['options that are an array', [], /options must be an object, got an array/],
   ['drain that is null', { drain: null }, /drain must be an object, got null/],
   ['a dispatcher that is none', { dispatcher: {} }, /dispatcher must be an undici Dispatcher/],
   [
     'an unknown socket option',
-    { connect: { timout: 1 } },
-    /connect\.timout: did you mean connect\.timeout\?/,
+    { connect: { localAdress: 'x' } },
+    /connect\.localAdress: did you mean connect\.localAddress\?/,
   ],
 ]
 

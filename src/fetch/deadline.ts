@@ -1,0 +1,56 @@
+/** The time limits of one call: one timer, moved when it fires and not before, since almost every call ends in time. */
+import type { Phase } from '../errors.ts'
+import type { Timeouts } from '../options.ts'
+
+type Limited = Exclude<Phase, 'connect' | 'total'>
+
+export class Deadline {
+  readonly #limits: Timeouts
+  readonly #onLate: (phase: Phase, limit: number) => void
+  readonly #end: number
+  #phase: Limited | undefined
+  /** When the present phase is over (`performance.now()`). */
+  #phaseEnd = Infinity
+  #timer: NodeJS.Timeout | undefined
+  /** When the timer fires. */
+  #fires = Infinity
+
+  constructor(limits: Timeouts, onLate: (phase: Phase, limit: number) => void) {
+    this.#limits = limits
+    this.#onLate = onLate
+    this.#end = limits.total === undefined ? Infinity : performance.now() + limits.total
+  }
+
+  /** The limit of this phase counts from now, or again from now; undefined: only `total` counts. */
+  enter(phase: Limited | undefined): void {
+    const limit = phase === undefined ? undefined : this.#limits[phase]
+    this.#phase = phase
+    this.#phaseEnd = limit === undefined ? Infinity : performance.now() + limit
+    this.#arm()
+  }
+
+  end(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#fires = Infinity
+  }
+
+  #arm(): void {
+    const due = Math.min(this.#end, this.#phaseEnd)
+    // A timer that fires too early finds that out; one that would fire too late has to be set again.
+    if (due >= this.#fires) return
+    clearTimeout(this.#timer)
+    this.#fires = due
+    // Half a millisecond more: timers round down.
+    this.#timer = setTimeout(() => this.#onTimer(), Math.max(0, due - performance.now()) + 0.5).unref()
+  }
+
+  #onTimer(): void {
+    this.#fires = Infinity
+    const now = performance.now()
+    if (now >= this.#end) this.#onLate('total', this.#limits.total as number)
+    else if (now >= this.#phaseEnd && this.#phase !== undefined)
+      this.#onLate(this.#phase, this.#limits[this.#phase] as number)
+    else this.#arm()
+  }
+}

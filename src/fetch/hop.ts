@@ -1,0 +1,224 @@
+/**
+ * One request of a call and its response: the handler on the wire, and the owner of the body. A redirect makes the next one; the last
+ * answers.
+ */
+import type { Dispatcher } from 'undici'
+import { BodyGivenUpError, type Phase, TimeoutError } from '../errors.ts'
+import { redactUrl } from '../events.ts'
+import type { Timeouts } from '../options.ts'
+import { ResponseBody } from './body.ts'
+import type { Deadline } from './deadline.ts'
+import { type Coding, readCodings } from './decode.ts'
+import { toWire } from './headers.ts'
+import { Incoming, type Owner } from './incoming.ts'
+import { isRedirect, nextHop } from './redirect.ts'
+import type { Outgoing } from './request.ts'
+import { newResponse, type OwnedResponse, type RawHeaders } from './response.ts'
+import type { Timing } from './timing.ts'
+
+type Controller = Dispatcher.DispatchController
+export type Dispatch = Dispatcher['dispatch']
+
+/** What all hops of a call share. It may outlive its Response, and never leads to it. */
+export interface HopCall {
+  readonly options: { readonly timeouts: Timeouts | undefined; readonly maxResponseSize: number }
+  readonly timing: Timing
+  readonly deadline: Deadline | undefined
+  hops: number
+  readonly isCrossOrigin: boolean
+  /** The server has said that this connection is not for this request (421); it is asked once more. */
+  wasMisdirected: boolean
+  goOn(request: Outgoing): void
+  answer(response: OwnedResponse): void
+  settle(): void
+  end(reason: unknown): void
+}
+
+const join = (value: string | string[] | undefined): string | undefined =>
+  Array.isArray(value) ? value.join(', ') : value
+
+const withoutFragment = (href: string): string => {
+  const at = href.indexOf('#')
+  return at === -1 ? href : href.slice(0, at)
+}
+
+const hasNoBody = (method: string, status: number): boolean =>
+  method === 'HEAD' || status === 204 || status === 205 || status === 304
+
+export class Hop implements Dispatcher.DispatchHandler, Owner {
+  readonly #call: HopCall
+  readonly #request: Outgoing
+  #controller: Controller | undefined
+  #body: Incoming | undefined
+  /** Given up, or answered by the next hop: what still comes is nobody's. */
+  #isOver = false
+  /** Why it ended before it began. */
+  #reason: Error | undefined
+
+  constructor(call: HopCall, request: Outgoing) {
+    this.#call = call
+    this.#request = request
+  }
+
+  send(dispatch: Dispatch): void {
+    const { url, method, headers, body } = this.#request
+    const { timeouts } = this.#call.options
+    const { href, origin } = url
+    const isEmptyUpload = body === null && (method === 'POST' || method === 'PUT')
+    const opts: Dispatcher.DispatchOptions = {
+      origin,
+      // From the address itself: `pathname` and `search` would lose a question mark with nothing behind it.
+      path: withoutFragment(href).slice(origin.length),
+      method,
+      headers: toWire(headers, url, isEmptyUpload ? 0 : (body?.length ?? null)),
+      body: (body?.send() ?? null) as Dispatcher.DispatchOptions['body'] & {},
+    }
+    // undici's own would end a call sooner than a longer limit of ours.
+    if (timeouts?.headers !== undefined) opts.headersTimeout = 0
+    if (timeouts?.body !== undefined) opts.bodyTimeout = 0
+    this.#call.deadline?.enter('queue')
+    try {
+      dispatch(opts, this)
+    } catch (error) {
+      this.#fail(error as Error)
+    }
+  }
+
+  timeout(phase: Phase, limit: number, cause?: Error): TimeoutError {
+    const { method, url } = this.#request
+    return new TimeoutError(
+      phase,
+      limit,
+      method,
+      redactUrl(url.href),
+      cause === undefined ? undefined : { cause },
+    )
+  }
+
+  /** Before the response the request ends, and with it its connection; after it, the wire settles the rest behind the caller. */
+  giveUp(reason: unknown): void {
+    if (this.#body !== undefined) return this.#body.giveUp(reason)
+    this.#isOver = true
+    this.#reason = reason instanceof Error ? reason : new BodyGivenUpError()
+    this.#controller?.abort(this.#reason)
+    const stream = this.#request.body?.stream
+    if (stream !== undefined && !stream.locked) stream.cancel(reason).catch(() => {})
+  }
+
+  // ---- from the wire
+
+  onRequestStart(controller: Controller): void {
+    this.#controller = controller
+    if (this.#reason !== undefined) return controller.abort(this.#reason)
+    const { timing, deadline } = this.#call
+    timing.requested()
+    // A body has all the time it needs to be sent.
+    deadline?.enter(this.#request.body === null ? 'headers' : undefined)
+  }
+
+  onRequestSent(): void {
+    if (this.#body === undefined && !this.#isOver) this.#call.deadline?.enter('headers')
+  }
+
+  onResponseStarted(): void {
+    this.#call.timing.answered()
+  }
+
+  onResponseStart(controller: Controller, status: number, headers: RawHeaders, statusText = ''): void {
+    if (status < 200 || this.#isOver) return
+    this.#controller = controller
+    this.#call.deadline?.enter(undefined)
+    try {
+      const next = this.#next(status, headers)
+      if (next === undefined) return this.#answer(status, statusText, headers)
+      this.giveUp(new BodyGivenUpError())
+      this.#call.goOn(next)
+    } catch (error) {
+      this.#fail(error as Error)
+    }
+  }
+
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    // There should be none (a 205 with a body): it is not waited for.
+    if (this.#body === undefined) return controller.abort(new BodyGivenUpError())
+    this.#call.timing.encodedBodySize += chunk.length
+    this.#call.deadline?.enter('body')
+    this.#body.onData(chunk)
+  }
+
+  onResponseEnd(): void {
+    this.#isOver = true
+    this.#body?.onEnd()
+  }
+
+  onResponseError(_: Controller | null, error: Error): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    if (this.#body === undefined) this.#fail(error)
+    else this.#body.fail(new TypeError('terminated', { cause: error }))
+  }
+
+  // ---- from the body
+
+  onDemand(wantsMore: boolean): void {
+    this.#call.deadline?.enter(wantsMore ? 'body' : undefined)
+  }
+
+  onSettled(): void {
+    this.#call.settle()
+  }
+
+  /** What this response asks to send next, if anything. */
+  #next(status: number, headers: RawHeaders): Outgoing | undefined {
+    const call = this.#call
+    const { redirect, body } = this.#request
+    if (status === 407) throw new Error()
+    if (status === 421 && !call.wasMisdirected && body?.source !== null) {
+      call.wasMisdirected = true
+      return this.#request
+    }
+    if (!isRedirect(status) || redirect === 'manual') return undefined
+    if (redirect === 'error') throw new Error('unexpected redirect')
+    const location = join(headers['location'])
+    if (location === undefined) return undefined
+    const next = nextHop(this.#request, status, location, call.hops++)
+    call.timing.redirected()
+    return next
+  }
+
+  #answer(status: number, statusText: string, headers: RawHeaders): void {
+    const { method, url } = this.#request
+    const call = this.#call
+    const start = {
+      status,
+      statusText,
+      headers,
+      url: withoutFragment(url.href),
+      isRedirected: call.hops > 0,
+      type: call.isCrossOrigin ? 'cors' : 'basic',
+    } as const
+    if (hasNoBody(method, status)) {
+      call.answer(newResponse(start, null))
+      call.settle()
+      return
+    }
+    const coding = join(headers['content-encoding'])
+    const codings: readonly Coding[] = coding === undefined ? none : readCodings(coding)
+    const incoming = (this.#body = new Incoming(this.#controller as Controller, this))
+    const source = { kind: 'incoming', incoming, arrived: none } as const
+    const response = newResponse(start, new ResponseBody(source, codings, call.options.maxResponseSize))
+    incoming.watch(response)
+    call.answer(response)
+  }
+
+  #fail(error: Error): void {
+    const limit = this.#call.options.timeouts?.connect
+    const isConnect =
+      limit !== undefined && (error as NodeJS.ErrnoException).code === 'UND_ERR_CONNECT_TIMEOUT'
+    this.#call.end(
+      isConnect ? this.timeout('connect', limit, error) : new TypeError('fetch failed', { cause: error }),
+    )
+  }
+}
+
+const none: readonly never[] = []

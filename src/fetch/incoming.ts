@@ -1,0 +1,133 @@
+/**
+ * The fetch end of one response body: it takes what the wire hands on and passes it to one sink, once there is one. Until then it
+ * keeps the wire paused, which then holds ahead what it may. It refers to no Response and, while nobody waits, to no stream, so that
+ * both can be collected although the socket still delivers.
+ */
+import type { Dispatcher } from 'undici'
+import { BodyGivenUpError } from '../errors.ts'
+import { Watched } from './abandoned.ts'
+
+type Controller = Dispatcher.DispatchController
+
+/** Where the bytes of a body go. */
+export interface Sink {
+  push(chunk: Buffer): void
+  end(): void
+  fail(error: unknown): void
+}
+
+/** Who made the call this body belongs to. */
+export interface Owner {
+  /** A reader wants more, or wants no more for now. */
+  onDemand(wantsMore: boolean): void
+  /** Once: its reader has it all, or it failed, or nobody wants it any more. */
+  onSettled(): void
+}
+
+export class Incoming extends Watched {
+  readonly #controller: Controller
+  readonly #owner: Owner
+  #sink: Sink | undefined
+  #isSettled = false
+  #hasEnded = false
+  /** Why it failed before anybody read it. */
+  #failure: { readonly error: unknown } | undefined
+
+  constructor(controller: Controller, owner: Owner) {
+    super()
+    this.#controller = controller
+    this.#owner = owner
+    controller.pause()
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded
+  }
+
+  get isSettled(): boolean {
+    return this.#isSettled
+  }
+
+  // ---- from the wire
+
+  onData(chunk: Buffer): void {
+    this.#sink?.push(chunk)
+  }
+
+  onEnd(): void {
+    this.#hasEnded = true
+    this.#settle()
+    this.#sink?.end()
+    this.#sink = undefined
+  }
+
+  /** The wire failed, or somebody else ended this body: its reader hears of it, now or when there is one. */
+  fail(error: unknown): void {
+    if (this.#hasEnded || this.#failure !== undefined) return
+    this.#failure = { error }
+    this.#settle()
+    this.#sink?.fail(error)
+    this.#sink = undefined
+  }
+
+  // ---- from the reader
+
+  /** From now on `sink` hears of a failure, and gets the bytes once they flow. */
+  attach(sink: Sink): void {
+    this.#sink = sink
+    if (this.#failure !== undefined) sink.fail(this.#failure.error)
+  }
+
+  /** Starts to take the body; it may arrive, even end, before this returns. */
+  pipe(sink: Sink): void {
+    this.attach(sink)
+    if (this.#failure !== undefined) return
+    if (this.#hasEnded) sink.end()
+    else this.resume()
+  }
+
+  /** What has arrived so far; true if that is all. Nothing more is taken. */
+  takeArrived(into: Buffer[]): boolean {
+    let isWhole = false
+    this.pipe({
+      push: (chunk) => void into.push(chunk),
+      end: () => {
+        isWhole = true
+      },
+      fail: () => {},
+    })
+    this.#sink = undefined
+    this.pause()
+    return isWhole
+  }
+
+  pause(): void {
+    if (this.#isSettled) return
+    this.#owner.onDemand(false)
+    this.#controller.pause()
+  }
+
+  resume(): void {
+    if (this.#isSettled) return
+    this.#owner.onDemand(true)
+    this.#controller.resume()
+  }
+
+  /** Nobody wants the rest: whoever still waits for it gets `reason`, and the wire settles it. */
+  giveUp(reason: unknown): void {
+    if (this.#isSettled) return
+    this.#failure ??= { error: reason }
+    this.#settle()
+    const sink = this.#sink
+    this.#sink = undefined
+    this.#controller.abort(reason instanceof Error ? reason : new BodyGivenUpError())
+    sink?.fail(reason)
+  }
+
+  #settle(): void {
+    if (this.#isSettled) return
+    this.#isSettled = true
+    this.unwatch()
+    this.#owner.onSettled()
+  }
+}

@@ -1,0 +1,259 @@
+/**
+ * `(input, init)` to what the short lane sends. It answers undefined ("not for us") for everything it would not send exactly as
+ * undici's fetch does, bad input included: undici then does it, or refuses it in its own words.
+ */
+import { Readable } from 'node:stream'
+import { types } from 'node:util'
+import { getGlobalOrigin, Headers as UndiciHeaders } from 'undici'
+import type { FetchInit } from './fetch.ts'
+import { append, type HeaderList, readHeaders } from './headers.ts'
+
+/** A body that can be sent again, as often as a redirect asks for it. */
+export type Source = string | Uint8Array | Blob
+
+export interface RequestBody {
+  /** Null for a stream, which can be sent once. */
+  readonly source: Source | null
+  /** What is sent: text and bytes as they are, the rest in chunks. */
+  readonly send: () => string | Uint8Array | AsyncIterable<Uint8Array>
+  /** Bytes; null if not known. */
+  readonly length: number | null
+  /** The stream, for whoever has to cancel it unsent. */
+  readonly stream?: ReadableStream<Uint8Array>
+}
+
+/** What one call asks for; each redirect makes a new one of it. */
+export interface Outgoing {
+  readonly url: URL
+  readonly method: string
+  readonly headers: HeaderList
+  readonly body: RequestBody | null
+  readonly redirect: 'follow' | 'manual' | 'error'
+  readonly signal: AbortSignal | null
+}
+
+/** The fields of `init` and of a Request that short and long lane read alike. */
+interface Parts {
+  readonly method?: unknown
+  readonly headers?: unknown
+  readonly body?: unknown
+  readonly redirect?: unknown
+  readonly signal?: unknown
+  readonly duplex?: unknown
+  readonly keepalive?: unknown
+  readonly mode?: unknown
+  readonly credentials?: unknown
+  readonly cache?: unknown
+  readonly integrity?: unknown
+  readonly referrer?: unknown
+  readonly referrerPolicy?: unknown
+  readonly window?: unknown
+}
+
+/** Those that fetch normalizes, in the spellings people use, and the one more that it does not. */
+const methods: Readonly<Record<string, string>> = {
+  GET: 'GET',
+  HEAD: 'HEAD',
+  POST: 'POST',
+  PUT: 'PUT',
+  PATCH: 'PATCH',
+  DELETE: 'DELETE',
+  OPTIONS: 'OPTIONS',
+  get: 'GET',
+  head: 'HEAD',
+  post: 'POST',
+  put: 'PUT',
+  delete: 'DELETE',
+  options: 'OPTIONS',
+  QUERY: 'QUERY',
+}
+
+/** Fetch, 2.9 (port blocking). */
+const badPorts: ReadonlySet<string> = new Set(
+  (
+    '1 7 9 11 13 15 17 19 20 21 22 23 25 37 42 43 53 69 77 79 87 95 101 102 103 104 109 110 111 113 115 117 119 123 135 137 ' +
+    '139 143 161 179 389 427 465 512 513 514 515 526 530 531 532 540 548 554 556 563 587 601 636 989 990 993 995 1719 1720 ' +
+    '1723 2049 3659 4045 4190 5060 5061 6000 6566 6665 6666 6667 6668 6669 6679 6697 10080'
+  ).split(' '),
+)
+
+/** An address the short lane may send to. */
+export function isPlain(url: URL): boolean {
+  return (
+    (url.protocol === 'http:' || url.protocol === 'https:') &&
+    (url.port === '' || !badPorts.has(url.port)) &&
+    url.username === '' &&
+    url.password === ''
+  )
+}
+
+type Defaults = Readonly<Record<string, string>> | undefined
+
+/**
+ * The request, or undefined if it is not for the short lane.
+ * @param defaults headers that are sent unless the call sets them
+ */
+export function readRequest(
+  input: string | URL | Request,
+  init: FetchInit = {},
+  defaults?: Defaults,
+): Outgoing | undefined {
+  if (typeof init !== 'object' || init === null || getGlobalOrigin() !== undefined) return undefined
+  if (typeof input === 'string' || input instanceof URL) return read(String(input), init, defaults)
+  // A Request of Node's own, as libraries make it. With an init on top it is a new one, which is not for us to make.
+  const isEmpty = Object.keys(init).every((key) => key === 'dispatcher' || key === 'timeout')
+  if (!(input instanceof Request) || !isEmpty || input.referrer !== 'about:client') return undefined
+  const {
+    url,
+    method,
+    headers,
+    body,
+    redirect,
+    signal,
+    mode,
+    credentials,
+    cache,
+    integrity,
+    referrerPolicy,
+  } = input
+  if (input.bodyUsed) return undefined
+  const duplex = body === null ? undefined : 'half'
+  const parts = {
+    method,
+    headers,
+    body,
+    redirect,
+    signal,
+    mode,
+    credentials,
+    cache,
+    integrity,
+    referrerPolicy,
+    duplex,
+  }
+  return read(url, parts, defaults)
+}
+
+function read(address: string, init: Parts, defaults: Defaults): Outgoing | undefined {
+  const { method: given = 'GET', redirect = 'follow', signal = null, body: content = null } = init
+  const method = typeof given === 'string' && Object.hasOwn(methods, given) ? methods[given] : undefined
+  if (method === undefined || !isUsual(init)) return undefined
+  if (redirect !== 'follow' && redirect !== 'manual' && redirect !== 'error') return undefined
+  if (signal !== null && !(signal instanceof AbortSignal)) return undefined
+  const url = URL.parse(address)
+  if (url === null || !isPlain(url)) return undefined
+  if (init.headers instanceof UndiciHeaders) return undefined
+  const headers = readHeaders(init.headers)
+  if (headers === undefined) return undefined
+  for (const name in defaults) {
+    if (!headers.has(name.toLowerCase())) append(headers, name, defaults[name] as string)
+  }
+  if (content === null) return { url, method, headers, body: null, redirect, signal }
+  if (method === 'GET' || method === 'HEAD') return undefined
+  const known = readBody(content, init)
+  if (known === undefined) return undefined
+  if (known.type !== null && !headers.has('content-type')) append(headers, 'content-type', known.type)
+  return { url, method, headers, body: known.body, redirect, signal }
+}
+
+/** The settings of browsers, at the values that change nothing. */
+function isUsual(init: Parts): boolean {
+  const { mode, cache, credentials, integrity, duplex } = init
+  return (
+    (mode === undefined || mode === 'cors') &&
+    (cache === undefined || cache === 'default') &&
+    (credentials === undefined ||
+      credentials === 'same-origin' ||
+      credentials === 'include' ||
+      credentials === 'omit') &&
+    (integrity === undefined || integrity === '') &&
+    (duplex === undefined || duplex === 'half') &&
+    init.referrer === undefined &&
+    (init.referrerPolicy === undefined || init.referrerPolicy === '') &&
+    !('window' in init)
+  )
+}
+
+interface Extracted {
+  readonly body: RequestBody
+  readonly type: string | null
+}
+
+/** Fetch, 5.2 (extract a body), but for FormData. */
+function readBody(content: unknown, init: Parts): Extracted | undefined {
+  if (typeof content === 'string')
+    return whole(content, Buffer.byteLength(content), 'text/plain;charset=UTF-8')
+  if (content instanceof URLSearchParams) {
+    const text = content.toString()
+    return whole(text, Buffer.byteLength(text), 'application/x-www-form-urlencoded;charset=UTF-8')
+  }
+  if (types.isArrayBuffer(content)) return bytes(new Uint8Array(content))
+  if (ArrayBuffer.isView(content)) {
+    const { buffer, byteOffset, byteLength } = content
+    return types.isSharedArrayBuffer(buffer)
+      ? undefined
+      : bytes(new Uint8Array(buffer, byteOffset, byteLength))
+  }
+  if (content instanceof Blob) {
+    const body = { source: content, send: () => chunksOf(content.stream()), length: content.size }
+    return { body, type: content.type === '' ? null : content.type }
+  }
+  if (typeof content !== 'object' || content === null || init.duplex === undefined || init.keepalive)
+    return undefined
+  if (!(Symbol.asyncIterator in content) || isTaken(content)) return undefined
+  const isStream = content instanceof ReadableStream
+  if (!isStream && Object.prototype.toString.call(content) === '[object FormData]') return undefined
+  const stream = isStream ? content : ReadableStream.from(content as AsyncIterable<unknown>)
+  return { body: { source: null, send: () => chunksOf(stream), length: null, stream }, type: null }
+}
+
+function isTaken(stream: object): boolean {
+  return Readable.isDisturbed(stream as Readable) || ('locked' in stream && stream.locked === true)
+}
+
+function whole(source: string, length: number, type: string): Extracted {
+  return { body: { source, send: () => source, length }, type }
+}
+
+/** A copy: whoever changes the bytes after the call does not change the request. */
+function bytes(view: Uint8Array): Extracted {
+  const source = Buffer.from(view)
+  return { body: { source, send: () => source, length: source.length }, type: null }
+}
+
+async function* chunksOf(stream: ReadableStream<unknown>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of stream) yield chunk instanceof Uint8Array ? chunk : Buffer.from(chunk as string)
+}
+
+/** Bytes of a Request's body that are sent with their length, if they are at hand. */
+const mostAtHand = 1024 * 1024
+
+/**
+ * Node does not tell whether a Request was made of text or of a stream. What can be had without waiting was text or bytes: it is
+ * sent with its length and can be sent again, as it was meant.
+ */
+export async function atHand(stream: ReadableStream<Uint8Array>): Promise<RequestBody> {
+  const reader = stream.getReader()
+  const parts: Uint8Array[] = []
+  let size = 0
+  for (;;) {
+    const next = reader.read()
+    const result = await Promise.race([next, nextTurn()])
+    if (result?.done === true) return bytes(Buffer.concat(parts)).body
+    if (result !== undefined) {
+      parts.push(result.value)
+      size += result.value.length
+    }
+    if (result === undefined || size > mostAtHand) {
+      const rest = async function* (): AsyncGenerator<Uint8Array> {
+        yield* parts
+        let chunk = result === undefined ? await next : await reader.read()
+        for (; !chunk.done; chunk = await reader.read()) yield chunk.value
+      }
+      return { source: null, send: rest, length: null }
+    }
+  }
+}
+
+const nextTurn = (): Promise<undefined> =>
+  new Promise((resolve) => void setImmediate(() => resolve(undefined)))

@@ -1,0 +1,106 @@
+/** The short lane: one call straight on `dispatch`, over as many hops as it is redirected; what ends it, and how. */
+import type { Phase } from '../errors.ts'
+import type { Timeouts } from '../options.ts'
+import { Deadline } from './deadline.ts'
+import { Hop, type Dispatch, type HopCall } from './hop.ts'
+import type { Outgoing } from './request.ts'
+import type { OwnedResponse } from './response.ts'
+import { Timing } from './timing.ts'
+
+/** What a client adds to a call, on either lane. */
+export interface CallOptions {
+  /** Sent unless the call sets them. */
+  readonly headers: Readonly<Record<string, string>> | undefined
+  readonly timeouts: Timeouts | undefined
+  /** Bytes of a body that may be read whole, decoded. */
+  readonly maxResponseSize: number
+}
+
+export function fetchShort(
+  dispatch: Dispatch,
+  request: Outgoing,
+  options: CallOptions,
+): Promise<OwnedResponse> {
+  const { promise, resolve, reject } = Promise.withResolvers<OwnedResponse>()
+  new Call(dispatch, request, options, resolve, reject).start()
+  return promise
+}
+
+/** What all hops of a call share. It may outlive its Response, and never leads to it. */
+class Call implements HopCall {
+  readonly options: CallOptions
+  readonly timing: Timing = new Timing()
+  readonly deadline: Deadline | undefined
+  readonly #dispatch: Dispatch
+  readonly #firstUrl: URL
+  readonly #signal: AbortSignal | null
+  #hop: Hop
+  /** Until they are called: afterwards they would lead to the Response, which could never be collected. */
+  #resolve: ((response: OwnedResponse) => void) | undefined
+  #reject: ((reason: unknown) => void) | undefined
+  hops = 0
+  isCrossOrigin = false
+  /** The server has said that this connection is not for this request (421); it is asked once more. */
+  wasMisdirected = false
+  #status = 0
+
+  constructor(
+    dispatch: Dispatch,
+    request: Outgoing,
+    options: CallOptions,
+    resolve: (response: OwnedResponse) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.#dispatch = dispatch
+    this.#firstUrl = request.url
+    this.#signal = request.signal
+    this.#resolve = resolve
+    this.#reject = reject
+    this.options = options
+    if (options.timeouts !== undefined) this.deadline = new Deadline(options.timeouts, this.#onLate)
+    this.#hop = new Hop(this, request)
+  }
+
+  start(): void {
+    const signal = this.#signal
+    if (signal?.aborted) return this.end(signal.reason)
+    signal?.addEventListener('abort', this.#onAbort)
+    this.#hop.send(this.#dispatch)
+  }
+
+  /** The next hop: once the packet is read to its end, since it often holds the end of this body too, and frees the connection. */
+  goOn(request: Outgoing): void {
+    if (request.url.origin !== this.#firstUrl.origin) this.isCrossOrigin = true
+    this.#hop = new Hop(this, request)
+    queueMicrotask(() => {
+      if (this.#resolve !== undefined) this.#hop.send(this.#dispatch)
+    })
+  }
+
+  answer(response: OwnedResponse): void {
+    this.#status = response.status
+    this.#resolve?.(response)
+    this.#resolve = this.#reject = undefined
+  }
+
+  /** Nothing more comes of this call: its limits and its signal have nothing left to end. */
+  settle(): void {
+    this.deadline?.end()
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#status !== 0) this.timing.end(this.#firstUrl.href, this.#status)
+  }
+
+  /** Fails: the promise if there is no response yet, else the body. */
+  end(reason: unknown): void {
+    const reject = this.#reject
+    this.#resolve = this.#reject = undefined
+    if (reject !== undefined) {
+      this.settle()
+      reject(reason)
+    }
+    this.#hop.giveUp(reason)
+  }
+
+  readonly #onAbort = (): void => this.end((this.#signal as AbortSignal).reason)
+  readonly #onLate = (phase: Phase, limit: number): void => this.end(this.#hop.timeout(phase, limit))
+}

@@ -1,0 +1,144 @@
+/** The byte stream of a body: made on first access, pulls only while somebody reads, and can be forgotten by its reader. */
+import { type Coding, Decoding, type Flow } from './decode.ts'
+import type { Incoming, Sink } from './incoming.ts'
+
+type ByteController = ReadableByteStreamController
+
+/** Bytes kept between the wire and a reader that is slower; undici's Readable keeps as many. */
+const highWaterMark = 64 * 1024
+
+/** What is between an {@link Incoming} and its stream. While no read waits it refers to the stream only weakly. */
+class Pump implements Sink {
+  readonly #controller: WeakRef<ByteController>
+  /** The stream whose reader waits. */
+  #waiting: { readonly controller: ByteController; readonly done: () => void } | undefined
+  #queue: Buffer[] = []
+  #queued = 0
+  #isPaused = false
+  #hasEnded = false
+  #failure: { readonly error: unknown } | undefined
+  readonly #flow: Flow
+
+  constructor(controller: ByteController, flow: Flow) {
+    this.#controller = new WeakRef(controller)
+    this.#flow = flow
+  }
+
+  push(chunk: Buffer): void {
+    this.#queue.push(chunk)
+    this.#queued += chunk.length
+    const waiting = this.#waiting
+    if (waiting !== undefined) {
+      this.#waiting = undefined
+      this.#deliver(waiting.controller)
+      waiting.done()
+    } else if (this.#queued >= highWaterMark && !this.#isPaused) {
+      this.#isPaused = true
+      this.#flow.pause()
+    }
+  }
+
+  end(): void {
+    this.#hasEnded = true
+    this.#wake()
+  }
+
+  /** At once, also for those who only wait for `reader.closed`. */
+  fail(error: unknown): void {
+    if (this.#failure !== undefined || this.#hasEnded) return
+    this.#failure = { error }
+    this.#queue = []
+    const controller = this.#waiting?.controller ?? this.#controller.deref()
+    try {
+      controller?.error(error)
+    } catch {
+      // The reader has cancelled it.
+    }
+    this.#wake()
+  }
+
+  pull(controller: ByteController): void | Promise<void> {
+    if (this.#queued > 0) {
+      this.#deliver(controller)
+    } else if (this.#hasEnded) {
+      close(controller)
+    } else if (this.#failure === undefined) {
+      return new Promise((done) => {
+        this.#waiting = { controller, done }
+        this.#flowOn()
+      })
+    }
+  }
+
+  #flowOn(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#flow.resume()
+  }
+
+  /** All that is queued in one chunk: it has to be copied in any case, since the reader may transfer its buffer. */
+  #deliver(controller: ByteController): void {
+    const bytes = new Uint8Array(this.#queued)
+    let at = 0
+    for (const chunk of this.#queue) {
+      bytes.set(chunk, at)
+      at += chunk.length
+    }
+    this.#queue = []
+    this.#queued = 0
+    controller.enqueue(bytes)
+    if (!this.#hasEnded) this.#flowOn()
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    this.#waiting = undefined
+    if (this.#failure === undefined) close(waiting.controller)
+    waiting.done()
+  }
+}
+
+function close(controller: ByteController): void {
+  controller.close()
+  // A reader with a buffer of its own waits for an answer even at the end.
+  controller.byobRequest?.respond(0)
+}
+
+/** The stream of `incoming`, with `before` in front. Nothing is pulled until it is read. */
+export function streamOf(
+  incoming: Incoming,
+  codings: readonly Coding[],
+  before: readonly Buffer[],
+  onCancel: (reason: unknown) => void,
+): ReadableStream<Uint8Array> {
+  let pump: Pump
+  let decoding: Decoding | undefined
+  let isPiped = false
+  const flow: Flow = {
+    pause: () => (decoding ?? incoming).pause(),
+    resume: () => (decoding ?? incoming).resume(),
+  }
+  return new ReadableStream({
+    type: 'bytes',
+    start(controller) {
+      pump = new Pump(controller, flow)
+      incoming.attach(pump)
+    },
+    pull(controller) {
+      const pulled = pump.pull(controller)
+      if (isPiped) return pulled
+      isPiped = true
+      // Not before: a decoder takes as much memory as a small body.
+      if (codings.length > 0) decoding = new Decoding(codings, pump, incoming)
+      const sink = decoding ?? pump
+      for (const chunk of before) sink.push(chunk)
+      incoming.pipe(sink)
+      return pulled
+    },
+    cancel(reason) {
+      decoding?.stop()
+      onCancel(reason)
+    },
+  })
+}

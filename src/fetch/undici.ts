@@ -1,0 +1,91 @@
+/** The other lane: undici's own fetch on the same dispatcher, for what the short lane does not send exactly; the same Response. */
+import {
+  type Dispatcher,
+  fetch as undiciFetch,
+  Headers as UndiciHeaders,
+  Request as UndiciRequest,
+} from 'undici'
+import { BodyGivenUpError, type Phase, TimeoutError } from '../errors.ts'
+import { redactUrl } from '../events.ts'
+import { ResponseBody } from './body.ts'
+import { Deadline } from './deadline.ts'
+import type { FetchInit } from './fetch.ts'
+import { behind, Gate } from './gate.ts'
+import { type UndiciInit, type UndiciInput, withForeignParts } from './globals.ts'
+import { newResponse, type OwnedResponse } from './response.ts'
+import type { CallOptions } from './short.ts'
+
+/** Streams of undici's Responses: a Response that is collected cancels its stream, even if somebody holds it. */
+const owners = new WeakMap<ReadableStream, object>()
+
+export async function fetchLong(
+  dispatcher: Dispatcher,
+  input: string | URL | Request,
+  init: FetchInit | undefined,
+  options: CallOptions,
+): Promise<OwnedResponse> {
+  const [target, rest] = await withForeignParts(input, init)
+  const gate = new Gate()
+  const complete = { ...rest, dispatcher: behind(gate, dispatcher) } as UndiciInit
+  if (options.headers !== undefined) complete.headers = withDefaults(target, rest, options.headers)
+  if (options.timeouts !== undefined) gate.deadline = limit(target, complete, options)
+  // With integrity metadata, fetch itself reads the body before it answers.
+  if (rest.integrity || (target instanceof UndiciRequest && target.integrity)) gate.open()
+  try {
+    return wrap(await undiciFetch(target, complete), gate, options.maxResponseSize)
+  } catch (error) {
+    gate.deadline?.end()
+    const cause = (error as Error | undefined)?.cause as NodeJS.ErrnoException | undefined
+    const most = options.timeouts?.connect
+    if (most === undefined || cause?.code !== 'UND_ERR_CONNECT_TIMEOUT') throw error
+    throw timeoutError('connect', most, target, rest, cause)
+  }
+}
+
+function withDefaults(
+  target: UndiciInput,
+  init: UndiciInit,
+  defaults: Readonly<Record<string, string>>,
+): UndiciHeaders {
+  const given = init.headers ?? (target instanceof UndiciRequest ? target.headers : undefined)
+  const headers = new UndiciHeaders(given)
+  for (const [name, value] of Object.entries(defaults)) if (!headers.has(name)) headers.set(name, value)
+  return headers
+}
+
+/** Time limits end a call of undici's as its signal does. */
+function limit(target: UndiciInput, init: UndiciInit, { timeouts = {} }: CallOptions): Deadline {
+  const late = new AbortController()
+  const given = init.signal ?? (target instanceof UndiciRequest ? target.signal : undefined)
+  // What is no signal is for undici to refuse.
+  if (given === undefined || given instanceof AbortSignal)
+    init.signal = given === undefined ? late.signal : AbortSignal.any([given, late.signal])
+  return new Deadline(timeouts, (phase, most) => late.abort(timeoutError(phase, most, target, init)))
+}
+
+function timeoutError(
+  phase: Phase,
+  most: number,
+  target: UndiciInput,
+  init: UndiciInit,
+  cause?: Error,
+): TimeoutError {
+  const isRequest = target instanceof UndiciRequest
+  const method = init.method ?? (isRequest ? target.method : 'GET')
+  const url = isRequest ? target.url : String(target)
+  return new TimeoutError(phase, most, method, redactUrl(url), cause === undefined ? undefined : { cause })
+}
+
+function wrap(response: Response, gate: Gate, maxResponseSize: number): OwnedResponse {
+  const { status, statusText, headers, url, redirected, type } = response
+  const take = (): ReadableStream<Uint8Array> => {
+    gate.open()
+    const stream = response.body as ReadableStream<Uint8Array>
+    owners.set(stream, response)
+    return stream
+  }
+  // There should be none (a 205 with a body): it is not waited for.
+  if (response.body === null && !gate.hasEnded) gate.abort(new BodyGivenUpError())
+  const body = response.body && new ResponseBody({ kind: 'stream', take }, [], maxResponseSize, gate)
+  return newResponse({ status, statusText, headers, url, isRedirected: redirected, type }, body)
+}

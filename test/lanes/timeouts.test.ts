@@ -1,0 +1,140 @@
+/** Time limits: each part of a call has its own, and none is left behind when the call is over. Both lanes. */
+import { expect, test } from 'vitest'
+import { TimeoutError } from '../../src/index.ts'
+import { testClient, works } from '../support/client.ts'
+import { createOrigin, type Script } from '../support/origin.ts'
+import { serveShapes } from '../support/shapes.ts'
+import { until } from '../support/until.ts'
+
+const head = 'HTTP/1.1 200 OK\r\n'
+const never = new Promise<void>(() => {})
+
+const serve: Script = async (seen, reply) => {
+  if (seen.path.startsWith('/silent')) return never
+  if (seen.path === '/moved-to-silence') {
+    await reply.write('HTTP/1.1 302 Found\r\nlocation: /silent\r\ncontent-length: 0\r\n\r\n')
+    return
+  }
+  if (seen.path.startsWith('/stalls')) {
+    await reply.write(`${head}content-length: 2000000\r\n\r\nfirst`)
+    return never
+  }
+  await serveShapes(seen, reply)
+}
+
+/** What undici itself has to do, for a reason that changes nothing. */
+const lanes = [
+  ['short lane', {}],
+  ['long lane', { cache: 'no-cache' }],
+] as const
+
+for (const [lane, init] of lanes) {
+  test(`${lane}: headers that do not come end the call with the phase, and free the pool`, async () => {
+    await using origin = await createOrigin(serve)
+    await using client = testClient({ timeout: { headers: 60 } })
+    const error: unknown = await client
+      .fetch(`${origin.url}/silent?sig=hunter2`, init)
+      .catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(TimeoutError)
+    expect(error).toMatchObject({
+      name: 'TimeoutError',
+      code: 'ERR_DRAINED_TIMEOUT',
+      phase: 'headers',
+      limit: 60,
+    })
+    expect((error as Error).message).toBe(
+      `GET ${origin.url}/silent?sig=*** took longer than the 60 ms of timeout.headers`,
+    )
+    await works(client, origin.url)
+  })
+
+  test(`${lane}: a request that waits for a connection too long ends in phase queue, and is never sent`, async () => {
+    await using origin = await createOrigin(serve)
+    await using client = testClient()
+    const stuck = await client.fetch(`${origin.url}/stalls`, init)
+    const waiting = client.fetch(`${origin.url}/late`, { ...init, timeout: { queue: 60 } })
+    await expect(waiting).rejects.toMatchObject({ phase: 'queue', limit: 60 })
+    await stuck.body?.cancel()
+    await works(client, origin.url)
+    expect(origin.seen.map(({ path }) => path)).toEqual(['/stalls', '/ok'])
+  })
+
+  test(`${lane}: a body that stalls while it is read fails; the same body unread has no such limit`, async () => {
+    await using origin = await createOrigin(serve)
+    await using client = testClient({ connections: 2, timeout: { body: 60 } })
+    const unread = await client.fetch(`${origin.url}/stalls/unread`, init)
+    const read = await client.fetch(`${origin.url}/stalls/read`, init)
+    await expect(read.text()).rejects.toMatchObject({ name: 'TimeoutError', phase: 'body' })
+    const reader = unread.body?.getReader()
+    expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe('first')
+    await expect(reader?.read()).rejects.toMatchObject({ phase: 'body' })
+    await works(client, origin.url)
+  })
+
+  test(`${lane}: total counts redirects, headers and body together, and goes on after the headers`, async () => {
+    await using origin = await createOrigin(serve)
+    await using client = testClient({ connections: 2, timeout: { headers: 10_000 } })
+    await expect(
+      client.fetch(`${origin.url}/moved-to-silence`, { ...init, timeout: 60 }),
+    ).rejects.toMatchObject({ phase: 'total', limit: 60 })
+    const response = await client.fetch(`${origin.url}/stalls`, { ...init, timeout: { total: 60 } })
+    await expect(response.text()).rejects.toMatchObject({ phase: 'total' })
+    await works(client, origin.url)
+  })
+
+  test(`${lane}: a connection that is not made in time ends in phase connect`, async () => {
+    // It takes connections and never answers the handshake.
+    await using mute = await createOrigin(() => never)
+    await using client = testClient({ timeout: { connect: 100 } })
+    const error: unknown = await client
+      .fetch(`https://127.0.0.1:${mute.port}/`, init)
+      .catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ name: 'TimeoutError', phase: 'connect', limit: 100 })
+    expect((error as Error).cause).toMatchObject({ code: 'UND_ERR_CONNECT_TIMEOUT' })
+  })
+
+  test(`${lane}: calls that end in time leave no timer, and keep no process alive`, async () => {
+    await using origin = await createOrigin(serve)
+    const limits = { queue: 5_000, headers: 5_000, body: 5_000, total: 5_000 }
+    await using client = testClient({ timeout: limits })
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    await works(client, origin.url)
+    const before = timers()
+    for (let i = 0; i < 20; i++) {
+      const response = await client.fetch(`${origin.url}/ok`, init)
+      expect(await response.text()).toBe('ok')
+    }
+    expect(timers()).toBeLessThanOrEqual(before)
+  })
+
+  test(`${lane}: 0 and Infinity are no limit`, async () => {
+    await using origin = await createOrigin(serve)
+    await using client = testClient({ timeout: { headers: 0, body: Infinity } })
+    const response = await client.fetch(`${origin.url}/ok`, { ...init, timeout: 0 })
+    expect(await response.text()).toBe('ok')
+  })
+}
+
+test('limits of a call that are not accepted are refused by name', async () => {
+  await using client = testClient()
+  const refused = (timeout: unknown): Promise<unknown> =>
+    client.fetch('http://127.0.0.1:1/', { timeout: timeout as number })
+  await expect(refused(-1)).rejects.toThrow(/init\.timeout\.total must be milliseconds from 0/)
+  await expect(refused({ heders: 3 })).rejects.toThrow(/did you mean init\.timeout\.headers/)
+  await expect(refused({ connect: 3 })).rejects.toThrow(/init\.timeout\.connect is for a whole client only/)
+  await expect(refused('soon')).rejects.toThrow(/init\.timeout must be an object/)
+})
+
+test('a response that comes after its time is given up, and its connection serves the next call', async () => {
+  let answer: (() => void) | undefined
+  await using origin = await createOrigin(async (seen, reply) => {
+    if (seen.path !== '/late') return serveShapes(seen, reply)
+    await new Promise<void>((resolve) => (answer = resolve))
+    await reply.write(`${head}content-length: 4\r\n\r\nlate`)
+  })
+  await using client = testClient({ connections: 1 })
+  await expect(client.fetch(`${origin.url}/late`, { timeout: { headers: 40 } })).rejects.toThrow(TimeoutError)
+  await until(() => answer !== undefined, 'asked')
+  answer?.()
+  await works(client, origin.url)
+})
