@@ -8,7 +8,10 @@ import { type Make, transfers } from './transfers.ts'
 type Call = () => Promise<unknown>
 
 const connections = 50
-const policies: ClientOptions = { connections }
+const policies: ClientOptions = {
+  connections,
+  timeout: { connect: 10_000, queue: 10_000, headers: 10_000, body: 10_000, total: 60_000 },
+}
 
 const pool = (): Dispatcher => new Agent({ connections })
 const httpAgent = (): http.Agent => new http.Agent({ keepAlive: true, maxSockets: connections })

@@ -18,19 +18,20 @@ function isInstalled([name, version]: [string, string]): boolean {
 }
 
 const undiciOf = (file: string): string => createRequire(file).resolve('undici')
-/** Everybody who uses undici here must use the same copy. */
-const isShared = (): boolean => undiciOf(path.join(here, 'main.ts')) === undiciOf(source)
 
 export function install(): void {
-  if (Object.entries(wanted).every(isInstalled) && isShared()) return
+  // Peers and drained must use the same copy of undici: the one above this directory.
+  const hasOwnUndici = fs.existsSync(path.join(here, 'node_modules/undici'))
+  if (Object.entries(wanted).every(isInstalled) && !hasOwnUndici) return
   execFileSync('npm', ['ci', '--no-fund', '--no-audit', '--engine-strict=false'], {
     cwd: here,
     stdio: ['ignore', process.stderr, process.stderr],
   })
-  if (!isShared()) throw new Error('drained and its peers would run on two copies of undici')
 }
 
 export function versions(): Record<string, string> {
+  if (undiciOf(path.join(here, 'main.ts')) !== undiciOf(source))
+    throw new Error('drained and its peers would run on two copies of undici')
   const undici = read(path.join(path.dirname(undiciOf(source)), 'package.json')).version
   return {
     node: process.version,

@@ -20,7 +20,7 @@ const targets: readonly [string, number][] = [
 /** An origin busier than this share of a core holds its clients up. */
 const busy = 0.9
 
-export const speed: Section = async ({ rounds = 15, seconds = 0.15 }) => {
+export const speed: Section = async ({ rounds = 12, seconds = 0.15 }) => {
   const origin = await startOrigin('canned')
   const plan = {
     operation: 'json',
@@ -37,7 +37,7 @@ export const speed: Section = async ({ rounds = 15, seconds = 0.15 }) => {
     tables: [
       {
         title: `Small JSON read with json(), ${rounds} rounds of ${seconds} s in turns, each client in its own process`,
-        note: `Ratios: median (least to most), round by round. ${ceiling}: no HTTP at all, the most the origin is asked for.`,
+        note: `Ratios: median (middle half), round by round. ${ceiling}: no HTTP at all, the most the origin is asked for.`,
         rows: rateRows(together, '50 at once', { own }),
       },
       { title: 'The same, one call after another', rows: rateRows(sequential, 'sequential', { own }) },

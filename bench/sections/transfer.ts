@@ -16,7 +16,7 @@ const transfers: readonly [string, string, string, number][] = [
   ['1 MiB in chunks of 100 bytes through arrayBuffer()', 'arrayBuffer', '/chunked', chunked],
 ]
 
-export const transfer: Section = async ({ rounds = 7, seconds = 0.3 }) => {
+export const transfer: Section = async ({ rounds = 5, seconds = 0.3 }) => {
   const origin = await startOrigin('canned')
   const tables: Table[] = []
   const verdicts: Verdict[] = []
