@@ -67,9 +67,9 @@ export function fetchOn(
   }
   if (outgoing === undefined) return fetchLong(route.dispatcher, target, init, options)
   const { body } = outgoing
-  if (body?.stream === undefined) return fetchShort(route.dispatch, outgoing, options)
+  if (body === null || body.source !== null) return fetchShort(route.dispatch, outgoing, options)
   if (route.isMock) return fetchLong(route.dispatcher, target, init, options)
-  return target instanceof Request
+  return target instanceof Request && body.stream !== undefined
     ? fetchRequest(route.dispatch, outgoing, body.stream, options)
     : fetchShort(route.dispatch, outgoing, options)
 }

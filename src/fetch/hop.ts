@@ -101,8 +101,7 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
     this.#isOver = true
     this.#reason = reason instanceof Error ? reason : new BodyGivenUpError()
     this.#controller?.abort(this.#reason)
-    const stream = this.#request.body?.stream
-    if (stream !== undefined && !stream.locked) stream.cancel(reason).catch(() => {})
+    if (this.#controller === undefined) this.#request.body?.cancel?.(reason)
   }
 
   // ---- from the wire

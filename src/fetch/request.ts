@@ -18,8 +18,10 @@ export interface RequestBody {
   readonly send: () => string | Uint8Array | AsyncIterable<Uint8Array>
   /** Bytes; null if not known. */
   readonly length: number | null
-  /** The stream, for whoever has to cancel it unsent. */
+  /** The stream it was made of. */
   readonly stream?: ReadableStream<Uint8Array>
+  /** Ends what will not be sent. */
+  readonly cancel?: (reason: unknown) => void
 }
 
 /** What one call asks for; each redirect makes a new one of it. */
@@ -203,10 +205,21 @@ function readBody(content: unknown, init: Parts): Extracted | undefined {
   if (typeof content !== 'object' || content === null || init.duplex === undefined || init.keepalive)
     return undefined
   if (!(Symbol.asyncIterator in content) || isTaken(content)) return undefined
-  const isStream = content instanceof ReadableStream
-  if (!isStream && Object.prototype.toString.call(content) === '[object FormData]') return undefined
-  const stream = isStream ? content : ReadableStream.from(content as AsyncIterable<unknown>)
-  return { body: { source: null, send: () => chunksOf(stream), length: null, stream }, type: null }
+  if (Object.prototype.toString.call(content) === '[object FormData]') return undefined
+  const send = (): AsyncIterable<Uint8Array> => chunksOf(content as AsyncIterable<unknown>)
+  const body = { source: null, send, length: null, cancel: (reason: unknown) => cancel(content, reason) }
+  return { body: content instanceof ReadableStream ? { ...body, stream: content } : body, type: null }
+}
+
+function cancel(content: object, reason: unknown): void {
+  if (content instanceof ReadableStream) {
+    if (!content.locked) content.cancel(reason).catch(() => {})
+  } else if (content instanceof Readable) {
+    content.destroy()
+  } else {
+    const iterator = (content as AsyncIterable<unknown>)[Symbol.asyncIterator]()
+    iterator.return?.().catch(() => {})
+  }
 }
 
 function isTaken(stream: object): boolean {
@@ -223,7 +236,7 @@ function bytes(view: Uint8Array): Extracted {
   return { body: { source, send: () => source, length: source.length }, type: null }
 }
 
-async function* chunksOf(stream: ReadableStream<unknown>): AsyncGenerator<Uint8Array> {
+async function* chunksOf(stream: AsyncIterable<unknown>): AsyncGenerator<Uint8Array> {
   for await (const chunk of stream) yield chunk instanceof Uint8Array ? chunk : Buffer.from(chunk as string)
 }
 

@@ -4,8 +4,8 @@ import type { Incoming, Sink } from './incoming.ts'
 
 type ByteController = ReadableByteStreamController
 
-/** Bytes kept between the wire and a reader that is slower; undici's Readable keeps as many. */
-const highWaterMark = 64 * 1024
+/** Bytes kept between the wire and a reader that is slower: four reads of a socket, so that it need not be stopped after each. */
+const highWaterMark = 256 * 1024
 
 /** What is between an {@link Incoming} and its stream. While no read waits it refers to the stream only weakly. */
 class Pump implements Sink {
@@ -15,6 +15,7 @@ class Pump implements Sink {
   #queue: Buffer[] = []
   #queued = 0
   #isPaused = false
+  #isDeliverySet = false
   #hasEnded = false
   #hasFailed = false
   readonly #flow: Flow
@@ -27,11 +28,11 @@ class Pump implements Sink {
   push(chunk: Buffer): void {
     this.#queue.push(chunk)
     this.#queued += chunk.length
-    const waiting = this.#waiting
-    if (waiting !== undefined) {
-      this.#waiting = undefined
-      this.#deliver(waiting.controller)
-      waiting.done()
+    if (this.#waiting !== undefined) {
+      if (this.#isDeliverySet) return
+      this.#isDeliverySet = true
+      // What else is in this packet goes along.
+      queueMicrotask(() => this.#deliverToWaiting())
     } else if (this.#queued >= highWaterMark && !this.#isPaused) {
       this.#isPaused = true
       this.#flow.pause()
@@ -40,6 +41,7 @@ class Pump implements Sink {
 
   end(): boolean {
     this.#hasEnded = true
+    this.#deliverToWaiting()
     const waiting = this.#waiting
     if (waiting === undefined) return false
     this.#waiting = undefined
@@ -84,9 +86,19 @@ class Pump implements Sink {
     this.#flow.resume()
   }
 
+  #deliverToWaiting(): void {
+    this.#isDeliverySet = false
+    const waiting = this.#waiting
+    if (waiting === undefined || this.#queued === 0) return
+    this.#waiting = undefined
+    this.#deliver(waiting.controller)
+    waiting.done()
+  }
+
   /** All that is queued in one chunk: it has to be copied in any case, since the reader may transfer its buffer. */
   #deliver(controller: ByteController): void {
-    const bytes = new Uint8Array(this.#queued)
+    // Not zeroed first: every byte of it is written.
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(this.#queued).buffer)
     let at = 0
     for (const chunk of this.#queue) {
       bytes.set(chunk, at)

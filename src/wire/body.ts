@@ -342,6 +342,7 @@ export class Body extends Rostered implements Handler, TurnTask {
     const decision = howToEnd(this.#account, this.#origin, this.#limits, this.#socket, this.#requestSent)
     this.#origin.removeUntouched(this)
     if (decision.action === 'close') {
+      if (decision.reason === 'cost' || decision.reason === 'time') this.#origin.noteForgone()
       this.#close(decision.reason)
       return
     }

@@ -41,6 +41,9 @@ const newest = 0.2
 const average = (old: number | undefined, sample: number): number =>
   old === undefined ? sample : old + newest * (sample - old)
 
+/** After six closes in a row ten times as much is thought possible: one drain in vain among as many closes. */
+const fading = 1.5
+
 /** Bytes below which a body's speed says more about the scheduler than about the link. */
 export const leastForSpeed: number = 16 * 1024
 
@@ -209,6 +212,11 @@ export class Origin {
   noteSpeed(bytes: number, ms: number): void {
     // Half a millisecond: what came within one turn of the event loop had been waiting in the kernel.
     this.bytesPerMs = average(this.bytesPerMs, bytes / Math.max(ms, 0.5))
+  }
+
+  /** A body was closed only because it seemed slow. That brings no sample, so the estimate has to fade, or it would stand for ever. */
+  noteForgone(): void {
+    if (this.bytesPerMs !== undefined) this.bytesPerMs *= fading
   }
 
   noteOutcome(outcome: Outcome, reason: Reason): void {

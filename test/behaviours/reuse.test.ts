@@ -179,3 +179,29 @@ test('discard() of an unread body keeps its connection', async () => {
   await works(client, origin.url)
   expect(origin.accepted).toBe(1)
 })
+
+test('one slow body does not make every later one be closed: what is closed teaches nothing, so the estimate fades', async () => {
+  const size = 256 * 1024
+  let isFirst = true
+  await using origin = await createOrigin(async (seen, reply) => {
+    await reply.write(`HTTP/1.1 200 OK\r\ncontent-length: ${size}\r\n\r\n`)
+    if (isFirst) {
+      isFirst = false
+      for (let part = 0; part < 8; part++) {
+        await reply.write(pattern(size / 8))
+        await new Promise((resolve) => setTimeout(resolve, 60))
+      }
+      return
+    }
+    await reply.write(pattern(size))
+  })
+  await using client = testClient()
+  expect((await (await client.fetch(origin.url)).bytes()).length).toBe(size)
+  const { bytesPerMs } = client.stats().origins[origin.url] ?? {}
+  expect(bytesPerMs).toBeLessThan(1_000)
+  for (let i = 0; i < 60; i++) await (await client.fetch(origin.url)).body?.cancel()
+  const { reasons } = client.stats().bodies
+  expect(reasons.cost).toBeGreaterThan(0)
+  expect(reasons.cost).toBeLessThan(12)
+  expect(origin.accepted).toBeLessThan(14)
+})
