@@ -46,13 +46,13 @@ export function createClient(options?: ClientOptions): Client {
     timeouts: Object.keys(timeout).length === 0 ? undefined : timeout,
     maxResponseSize,
   }
-  const own = routeTo(dispatcher)
+  const own = routeTo(dispatcher, owned)
   const routes = new WeakMap<Dispatcher, Route>()
 
   /** The same for the same dispatcher: a call does not pay for finding out what is behind it. */
   function routeOf(chosen: Dispatcher): Route {
     let route = routes.get(chosen)
-    if (route === undefined) routes.set(chosen, (route = routeTo(drain.over(chosen))))
+    if (route === undefined) routes.set(chosen, (route = routeTo(drain.over(chosen), false)))
     return route
   }
 
@@ -74,9 +74,14 @@ export function createClient(options?: ClientOptions): Client {
   return {
     name,
     dispatcher,
-    fetch(input, init) {
-      const chosen = chosenBy(init)
-      return fetchOn(chosen === undefined ? own : routeOf(chosen), input, init, defaults)
+    fetch(input: string | URL | Request, init?: FetchInit | RequestInit) {
+      const chosen = chosenBy(init as FetchInit | undefined)
+      return fetchOn(
+        chosen === undefined ? own : routeOf(chosen),
+        input,
+        init as FetchInit | undefined,
+        defaults,
+      )
     },
     stats: () => drain.stats(),
     close,
@@ -108,8 +113,9 @@ let shared: Client | undefined
  * Drop-in `fetch` on a client made on first use, with every option at its default. Calls go through `init.dispatcher` if given,
  * else through a dispatcher set with `setGlobalDispatcher`; the contract holds on those, too.
  */
-export const fetch: Fetch = (input, init) => {
+export const fetch: Fetch = (input: string | URL | Request, init?: FetchInit | RequestInit) => {
   shared ??= createClient({ name: 'default' })
-  const dispatcher = chosenBy(init) ?? globalChoice()
-  return shared.fetch(input, dispatcher === undefined ? init : { ...init, dispatcher })
+  const given = init as FetchInit | undefined
+  const dispatcher = chosenBy(given) ?? globalChoice()
+  return shared.fetch(input, dispatcher === undefined ? given : { ...given, dispatcher })
 }

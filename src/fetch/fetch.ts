@@ -9,6 +9,8 @@ import { fetchLong } from './undici.ts'
 
 /** `fetch`'s init, and what one call may have of its own. */
 export type FetchInit = Omit<RequestInit, 'dispatcher'> & {
+  /** Needed for a body that is a stream. */
+  duplex?: 'half'
   /** Sends this call through an undici dispatcher of yours; the contract holds on it as well. */
   dispatcher?: Dispatcher
   /** Time limits of this call over those of its client; a number is the total, in milliseconds. */
@@ -20,7 +22,11 @@ export type FetchInit = Omit<RequestInit, 'dispatcher'> & {
  * @throws TypeError `fetch failed` with the network's error as `cause`; the signal's own reason when aborted
  * @throws TimeoutError when a time limit is over; later, the body fails with it
  */
-export type Fetch = (input: string | URL | Request, init?: FetchInit) => Promise<OwnedResponse>
+export interface Fetch {
+  (input: string | URL | Request, init?: FetchInit): Promise<OwnedResponse>
+  /** As libraries ask for it: with whatever types of `dispatcher` Node or the browser have. */
+  (input: string | URL | Request, init?: RequestInit): Promise<OwnedResponse>
+}
 
 /** What a client adds to every call. */
 export interface CallDefaults extends CallOptions {
@@ -32,16 +38,19 @@ export interface CallDefaults extends CallOptions {
 export interface Route {
   readonly dispatcher: Dispatcher
   readonly dispatch: Dispatch
+  /** A pool of the client's own making, with nothing on it but its own interceptor. */
+  readonly isOwn: boolean
   /** It wants to see the body as it was given (MockAgent compares it). */
   readonly isMock: boolean
 }
 
-export function routeTo(dispatcher: Dispatcher): Route {
+export function routeTo(dispatcher: Dispatcher, isOwn: boolean): Route {
   // Bound once: a composed dispatcher looks its `dispatch` up through a proxy for each interceptor.
   const dispatch = dispatcher.dispatch.bind(dispatcher)
   return {
     dispatcher,
     dispatch,
+    isOwn,
     get isMock() {
       return (dispatcher as { isMockActive?: boolean }).isMockActive === true
     },
@@ -67,20 +76,20 @@ export function fetchOn(
   }
   if (outgoing === undefined) return fetchLong(route.dispatcher, target, init, options)
   const { body } = outgoing
-  if (body === null || body.source !== null) return fetchShort(route.dispatch, outgoing, options)
+  if (body === null || body.source !== null) return fetchShort(route.dispatch, route.isOwn, outgoing, options)
   if (route.isMock) return fetchLong(route.dispatcher, target, init, options)
   return target instanceof Request && body.stream !== undefined
-    ? fetchRequest(route.dispatch, outgoing, body.stream, options)
-    : fetchShort(route.dispatch, outgoing, options)
+    ? fetchRequest(route, outgoing, body.stream, options)
+    : fetchShort(route.dispatch, route.isOwn, outgoing, options)
 }
 
 async function fetchRequest(
-  dispatch: Dispatch,
+  route: Route,
   outgoing: Outgoing,
   stream: ReadableStream<Uint8Array>,
   options: CallOptions,
 ): Promise<OwnedResponse> {
-  return fetchShort(dispatch, { ...outgoing, body: await atHand(stream) }, options)
+  return fetchShort(route.dispatch, route.isOwn, { ...outgoing, body: await atHand(stream) }, options)
 }
 
 function timeoutsOf(given: number | TimeoutOptions, defaults: Timeouts | undefined): Timeouts {

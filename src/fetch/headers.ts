@@ -11,6 +11,9 @@ const sendable = /^[\t\x20-\x7e\x80-\xff]*$/
 const unusual = /^(sec-fetch-mode|__proto__)$/i
 const edges = /^[\t\n\r ]+|[\t\n\r ]+$/g
 
+/** Of the many requests that have none; never changed. */
+export const noHeaders: HeaderList = new Map()
+
 export function append(list: HeaderList, name: string, value: string): void {
   const key = name.toLowerCase()
   const known = list.get(key)
@@ -30,8 +33,8 @@ function take(list: HeaderList, name: unknown, value: unknown): boolean {
 
 /** The headers of `init.headers`, or undefined if they are not certainly fine. */
 export function readHeaders(given: unknown): HeaderList | undefined {
+  if (given === undefined) return noHeaders
   const list: HeaderList = new Map()
-  if (given === undefined) return list
   if (typeof given !== 'object' || given === null) return undefined
   if (given instanceof Headers) {
     for (const [name, value] of given) if (!take(list, name, value)) return undefined
@@ -56,9 +59,19 @@ export function readHeaders(given: unknown): HeaderList | undefined {
 const plain = { accept: '*/*', 'accept-language': '*' }
 const conditional = ['if-modified-since', 'if-none-match', 'if-unmodified-since', 'if-match', 'if-range']
 
-/** Where Fetch Metadata is sent (Secure Contexts, 3.1). */
-function isTrustworthy({ protocol, hostname }: URL): boolean {
-  if (protocol === 'https:') return true
+let lastOrigin = ''
+let isLastTrustworthy = false
+
+/** Where Fetch Metadata is sent (Secure Contexts, 3.1). One call after another goes to the same origin. */
+function isTrustworthy(url: URL, origin: string): boolean {
+  if (origin !== lastOrigin) {
+    isLastTrustworthy = url.protocol === 'https:' || isLocal(url)
+    lastOrigin = origin
+  }
+  return isLastTrustworthy
+}
+
+function isLocal({ hostname }: URL): boolean {
   const host = hostname.endsWith('.') ? hostname.slice(0, -1) : hostname
   return (
     host === 'localhost' ||
@@ -72,7 +85,12 @@ function isTrustworthy({ protocol, hostname }: URL): boolean {
  * What goes on the wire: `list`, then what fetch adds, in undici's order.
  * @param length of the body in bytes; null if it is not known, or there is none and none is announced
  */
-export function toWire(list: HeaderList, url: URL, length: number | null): Record<string, string> {
+export function toWire(
+  list: HeaderList,
+  url: URL,
+  origin: string,
+  length: number | null,
+): Record<string, string> {
   const headers: Record<string, string> = list.size === 0 ? { ...plain } : {}
   if (list.size > 0) {
     for (const { name, value } of list.values()) headers[name] = value
@@ -80,7 +98,7 @@ export function toWire(list: HeaderList, url: URL, length: number | null): Recor
     if (!list.has('accept-language')) headers['accept-language'] = '*'
   }
   if (length !== null && !list.has('content-length')) headers['content-length'] = String(length)
-  if (isTrustworthy(url)) headers['sec-fetch-mode'] = 'cors'
+  if (isTrustworthy(url, origin)) headers['sec-fetch-mode'] = 'cors'
   if (!list.has('user-agent')) headers['user-agent'] = 'undici'
   if (list.size > 0 && conditional.some((name) => list.has(name))) {
     if (!list.has('pragma')) headers['pragma'] = 'no-cache'

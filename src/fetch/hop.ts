@@ -24,6 +24,8 @@ export interface HopCall {
   readonly options: { readonly timeouts: Timeouts | undefined; readonly maxResponseSize: number }
   readonly timing: Timing
   readonly deadline: Deadline | undefined
+  /** What arrives is referred to by nobody else. */
+  readonly ownsChunks: boolean
   hops: number
   readonly isCrossOrigin: boolean
   /** The server has said that this connection is not for this request (421); it is asked once more. */
@@ -70,7 +72,7 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
       // From the address itself: `pathname` and `search` would lose a question mark with nothing behind it.
       path: withoutFragment(href).slice(origin.length),
       method,
-      headers: toWire(headers, url, isEmptyUpload ? 0 : (body?.length ?? null)),
+      headers: toWire(headers, url, origin, isEmptyUpload ? 0 : (body?.length ?? null)),
       body: (body?.send() ?? null) as Dispatcher.DispatchOptions['body'] & {},
     }
     // undici's own would end a call sooner than a longer limit of ours.
@@ -218,7 +220,7 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
       call.settle()
       return
     }
-    const incoming = (this.#body = new Incoming(this.#controller as Controller, this))
+    const incoming = (this.#body = new Incoming(this.#controller as Controller, this, call.ownsChunks))
     const source = { kind: 'incoming', incoming, arrived: none } as const
     const response = newResponse(start, new ResponseBody(source, codings, call.options.maxResponseSize))
     incoming.watch(response)

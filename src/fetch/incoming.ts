@@ -38,10 +38,14 @@ export class Incoming extends Watched {
   /** Why it failed before anybody read it. */
   #failure: { readonly error: unknown } | undefined
 
-  constructor(controller: Controller, owner: Owner) {
+  /** Nobody else has what is pushed: its memory may be handed on. */
+  readonly ownsChunks: boolean
+
+  constructor(controller: Controller, owner: Owner, ownsChunks: boolean) {
     super()
     this.#controller = controller
     this.#owner = owner
+    this.ownsChunks = ownsChunks
     controller.pause()
   }
 

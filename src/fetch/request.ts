@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { types } from 'node:util'
 import { getGlobalOrigin, Headers as UndiciHeaders } from 'undici'
 import type { FetchInit } from './fetch.ts'
-import { append, type HeaderList, readHeaders } from './headers.ts'
+import { append, type HeaderList, noHeaders, readHeaders } from './headers.ts'
 
 /** A body that can be sent again, as often as a redirect asks for it. */
 export type Source = string | Uint8Array | Blob
@@ -146,8 +146,9 @@ function read(address: string, init: Parts, defaults: Defaults): Outgoing | unde
   const url = URL.parse(address)
   if (url === null || !isPlain(url)) return undefined
   if (init.headers instanceof UndiciHeaders) return undefined
-  const headers = readHeaders(init.headers)
-  if (headers === undefined) return undefined
+  const own = readHeaders(init.headers)
+  if (own === undefined) return undefined
+  const headers = own === noHeaders && (defaults !== undefined || content !== null) ? new Map() : own
   for (const name in defaults) {
     if (!headers.has(name.toLowerCase())) append(headers, name, defaults[name] as string)
   }
@@ -206,7 +207,11 @@ function readBody(content: unknown, init: Parts): Extracted | undefined {
     return undefined
   if (!(Symbol.asyncIterator in content) || isTaken(content)) return undefined
   if (Object.prototype.toString.call(content) === '[object FormData]') return undefined
-  const send = (): AsyncIterable<Uint8Array> => chunksOf(content as AsyncIterable<unknown>)
+  const isBytes =
+    content instanceof Readable && !content.readableObjectMode && content.readableEncoding === null
+  // undici writes what a stream of Node's emits; its iterator would be three times slower.
+  const send = (): AsyncIterable<Uint8Array> =>
+    isBytes ? content : chunksOf(content as AsyncIterable<unknown>)
   const body = { source: null, send, length: null, cancel: (reason: unknown) => cancel(content, reason) }
   return { body: content instanceof ReadableStream ? { ...body, stream: content } : body, type: null }
 }

@@ -1,4 +1,5 @@
 /** The short lane: one call straight on `dispatch`, over as many hops as it is redirected; what ends it, and how. */
+import { channel } from 'node:diagnostics_channel'
 import type { Phase } from '../errors.ts'
 import type { Timeouts } from '../options.ts'
 import { Deadline } from './deadline.ts'
@@ -16,13 +17,18 @@ export interface CallOptions {
   readonly maxResponseSize: number
 }
 
+/** undici shows chunks to whoever listens here. */
+const received = channel('undici:request:bodyChunkReceived')
+
+/** @param isOwn nothing that might keep a chunk of the body is between `dispatch` and the socket */
 export function fetchShort(
   dispatch: Dispatch,
+  isOwn: boolean,
   request: Outgoing,
   options: CallOptions,
 ): Promise<OwnedResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<OwnedResponse>()
-  new Call(dispatch, request, options, resolve, reject).start()
+  new Call(dispatch, isOwn, request, options, resolve, reject).start()
   return promise
 }
 
@@ -38,6 +44,7 @@ class Call implements HopCall {
   /** Until they are called: afterwards they would lead to the Response, which could never be collected. */
   #resolve: ((response: OwnedResponse) => void) | undefined
   #reject: ((reason: unknown) => void) | undefined
+  readonly ownsChunks: boolean
   hops = 0
   isCrossOrigin = false
   /** The server has said that this connection is not for this request (421); it is asked once more. */
@@ -46,12 +53,14 @@ class Call implements HopCall {
 
   constructor(
     dispatch: Dispatch,
+    isOwn: boolean,
     request: Outgoing,
     options: CallOptions,
     resolve: (response: OwnedResponse) => void,
     reject: (reason: unknown) => void,
   ) {
     this.#dispatch = dispatch
+    this.ownsChunks = isOwn && !received.hasSubscribers
     this.#firstUrl = request.url
     this.#signal = request.signal
     this.#resolve = resolve

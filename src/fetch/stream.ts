@@ -20,7 +20,10 @@ class Pump implements Sink {
   #hasFailed = false
   readonly #flow: Flow
 
-  constructor(controller: ByteController, flow: Flow) {
+  readonly #ownsChunks: boolean
+
+  constructor(controller: ByteController, flow: Flow, ownsChunks: boolean) {
+    this.#ownsChunks = ownsChunks
     this.#controller = new WeakRef(controller)
     this.#flow = flow
   }
@@ -95,8 +98,21 @@ class Pump implements Sink {
     waiting.done()
   }
 
-  /** All that is queued in one chunk: it has to be copied in any case, since the reader may transfer its buffer. */
+  /**
+   * All that is queued in one chunk. The stream takes its buffer over, so that it is a copy, unless the chunk is a whole read of the
+   * socket and nobody else has it.
+   */
   #deliver(controller: ByteController): void {
+    const [first] = this.#queue
+    const isAlone = this.#ownsChunks && this.#queue.length === 1 && first?.length === first?.buffer.byteLength
+    const bytes = isAlone ? new Uint8Array(first?.buffer as ArrayBuffer) : this.#merged()
+    this.#queue = []
+    this.#queued = 0
+    controller.enqueue(bytes)
+    if (!this.#hasEnded) this.#flowOn()
+  }
+
+  #merged(): Uint8Array<ArrayBuffer> {
     // Not zeroed first: every byte of it is written.
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(this.#queued).buffer)
     let at = 0
@@ -104,10 +120,7 @@ class Pump implements Sink {
       bytes.set(chunk, at)
       at += chunk.length
     }
-    this.#queue = []
-    this.#queued = 0
-    controller.enqueue(bytes)
-    if (!this.#hasEnded) this.#flowOn()
+    return bytes
   }
 }
 
@@ -135,7 +148,7 @@ export function streamOf(
   return new ReadableStream({
     type: 'bytes',
     start(controller) {
-      pump = new Pump(controller, flow)
+      pump = new Pump(controller, flow, incoming.ownsChunks && codings.length === 0)
       incoming.attach(pump)
     },
     pull(controller) {

@@ -4,6 +4,7 @@ import {
   fetch as undiciFetch,
   Headers as UndiciHeaders,
   Request as UndiciRequest,
+  type Response as UndiciResponse,
 } from 'undici'
 import { BodyGivenUpError, type Phase, TimeoutError } from '../errors.ts'
 import { redactUrl } from '../events.ts'
@@ -76,10 +77,10 @@ function timeoutError(
   return new TimeoutError(phase, most, method, redactUrl(url), cause === undefined ? undefined : { cause })
 }
 
-function wrap(response: Response, gate: Gate, maxResponseSize: number): OwnedResponse {
+function wrap(response: UndiciResponse, gate: Gate, maxResponseSize: number): OwnedResponse {
   const { status, statusText, url, redirected, type } = response
   // As they came: undici's have been joined, and would be trimmed at the seams.
-  const headers = gate.headers ?? response.headers
+  const headers = gate.headers ?? (response.headers as unknown as Headers)
   const take = (): ReadableStream<Uint8Array> => {
     gate.open()
     const stream = response.body as ReadableStream<Uint8Array>

@@ -50,7 +50,7 @@ export function clientLane(classes: 'undici' | 'Node' = 'undici'): Lane {
   return {
     ...(classes === 'undici' ? ofUndici : ofNode),
     name: `client.fetch, classes of ${classes}`,
-    fetch: client.fetch as Fetch,
+    fetch: client.fetch,
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   }
 }
