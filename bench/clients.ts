@@ -23,6 +23,11 @@ export const clients: Record<string, Make> = {
     const client = createClient({ connections: limit ?? 100_000, drain: stall })
     return { open: (url) => client.fetch(url) }
   },
+  // A window of null changes nothing, but is not for the short lane.
+  'drained, long lane': (limit) => {
+    const client = createClient({ connections: limit ?? 100_000, drain: stall })
+    return { open: (url) => client.fetch(url, { window: null }) }
+  },
   'drain() under undici.fetch': (limit) => {
     const dispatcher = pool(limit).compose(drain(stall))
     return { open: (url) => undiciFetch(url, { dispatcher }) }

@@ -35,6 +35,9 @@ const init = (shape: Shape, signal?: AbortSignal): FetchInit => ({
 
 const lanes: Record<string, Lane> = {
   fetch: async (client, url, shape, signal) => ofResponse(await client.fetch(url, init(shape, signal))),
+  // A window of null changes nothing, but is not for the short lane.
+  'fetch, long lane': async (client, url, shape, signal) =>
+    ofResponse(await client.fetch(url, { ...init(shape, signal), window: null })),
   // Node's own fetch; on Node 22 and 24 it brings handlers of the old interface.
   'global fetch': async (client, url, shape, signal) =>
     ofResponse(
@@ -84,7 +87,7 @@ const callers: Record<string, Caller> = {
   },
   'never touches': {
     // Without our fetch nothing tells an untouched trickle from one that is read slowly: no buffer ever fills.
-    skip: (shape, lane) => lane !== 'fetch' && endless(shape) && shape.isFast !== true,
+    skip: (shape, lane) => !lane.startsWith('fetch') && endless(shape) && shape.isFast !== true,
     run: async (open) => open(),
   },
   cancels: { run: async (open) => (await open()).cancel() },

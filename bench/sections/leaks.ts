@@ -52,9 +52,9 @@ export const leaks: Section = async () => {
     )) {
       if (of !== limit || outcome === undefined) continue
       rows.find(([name]) => name === client)?.push(shown(outcome, column))
-      if (client !== 'drained') continue
+      if (client !== 'drained' && client !== 'drained, long lane') continue
       verdicts.push({
-        claim: `drained, ${title}, ${column.name}`,
+        claim: `${client}, ${title}, ${column.name}`,
         holds: isGood(outcome, column),
         figure: shown(outcome, column),
       })

@@ -1,8 +1,9 @@
 /** The Response of both lanes: what it is, how it is read, cloned, shown and forgotten. */
 import zlib from 'node:zlib'
 import { inspect } from 'node:util'
+import { MockAgent } from 'undici'
 import { expect, test } from 'vitest'
-import { type Client, ResponseTooLargeError } from '../../src/index.ts'
+import { type Client, createClient, ResponseTooLargeError } from '../../src/index.ts'
 import { testClient, works } from '../support/client.ts'
 import { createOrigin, type Script } from '../support/origin.ts'
 import { pattern, serveShapes } from '../support/shapes.ts'
@@ -62,10 +63,13 @@ for (const [lane, init] of lanes) {
   const open = async (path: string, options = {}): Promise<[Client, Response, AsyncDisposable]> => {
     const origin = await createOrigin(serve)
     const client = testClient({ connections: 2, ...options })
-    const stack = new AsyncDisposableStack()
-    stack.use(origin)
-    stack.use(client)
-    return [client, await client.fetch(`${origin.url}/${path}`, init), stack]
+    const both = {
+      async [Symbol.asyncDispose]() {
+        await client[Symbol.asyncDispose]()
+        await origin[Symbol.asyncDispose]()
+      },
+    }
+    return [client, await client.fetch(`${origin.url}/${path}`, init), both]
   }
 
   test(`${lane}: it is a Response in every way that libraries look at`, async () => {
@@ -239,6 +243,32 @@ for (const [lane, init] of lanes) {
     expect(origin.accepted).toBe(1)
   })
 
+  test(`${lane}: an encoded body that is given up is dropped as it came`, async () => {
+    await using origin = await createOrigin(serve)
+    await using client = testClient()
+    const response = await client.fetch(`${origin.url}/bomb`, init)
+    await response.body?.cancel()
+    await until(() => client.stats().bodies.open === 0, 'settled')
+    // 8 MiB decoded, 8 KiB on the wire: nothing was decoded, and the connection was worth keeping.
+    const { bytes, bodies } = client.stats()
+    expect(bytes.drained + bytes.read).toBeLessThan(20 * KiB)
+    expect(bodies.closed).toBe(0)
+    await works(client, origin.url)
+  })
+
+  test(`${lane}: large bodies read as streams are exact, one after another on one connection`, async () => {
+    await using origin = await createOrigin(serve)
+    await using client = testClient()
+    const size = 3 * KiB * KiB + 1
+    for (let i = 0; i < 3; i++) {
+      const parts: Uint8Array[] = []
+      const { body } = await client.fetch(`${origin.url}/pattern/${size}`, init)
+      for await (const part of body as ReadableStream<Uint8Array>) parts.push(part)
+      expect(Buffer.compare(Buffer.concat(parts), pattern(size))).toBe(0)
+    }
+    expect(origin.accepted).toBe(1)
+  })
+
   test(`${lane}: a body where there should be none is not waited for`, async () => {
     const [client, response, stack] = await open('reset-content')
     await using _ = stack
@@ -305,3 +335,21 @@ interface Wasm {
   compileStreaming(this: void, source: Promise<Response>): Promise<object>
   readonly Module: new () => object
 }
+
+test('the bytes of a mocked reply, which belong to the mock, are copied', async () => {
+  const mock = new MockAgent()
+  mock.disableNetConnect()
+  const reply = Buffer.from(new Uint8Array(64 * KiB).fill(7))
+  mock.get('http://mocked.test').intercept({ path: '/' }).reply(200, reply).persist()
+  const client = createClient({ dispatcher: mock })
+  for (let i = 0; i < 2; i++) {
+    const { body } = await client.fetch('http://mocked.test/')
+    let sum = 0
+    for await (const part of body as ReadableStream<Uint8Array>)
+      sum += part.reduce((all, each) => all + each, 0)
+    expect(sum).toBe(7 * 64 * KiB)
+  }
+  expect(reply.length).toBe(64 * KiB)
+  await client.close()
+  await mock.close()
+})

@@ -55,9 +55,25 @@ export function clientLane(classes: 'undici' | 'Node' = 'undici'): Lane {
   }
 }
 
+/** undici's own fetch on the client's dispatcher: a window of null changes nothing, but is not for the short lane. */
+function longLane(): Lane {
+  const lane = clientLane()
+  return {
+    ...lane,
+    name: 'client.fetch, long lane',
+    fetch: (input, init) => {
+      // The mere presence of an init changes what fetch does to a Request.
+      const isBare = init === undefined || Object.keys(init).length === 0
+      return lane.fetch(input, isBare && typeof input !== 'string' ? init : { ...init, window: null })
+    },
+    [Symbol.asyncDispose]: () => lane[Symbol.asyncDispose](),
+  }
+}
+
 export const lanes = {
   undici: undiciLane,
   client: clientLane,
+  long: longLane,
   globals: () => clientLane('Node'),
 } satisfies Record<string, () => Lane>
 
