@@ -10,6 +10,9 @@ export interface Round extends Rate {
 export type Measured = { readonly rounds: readonly Round[] } | { readonly error: string }
 export type Rates = Readonly<Record<string, Measured>>
 
+/** Seconds; after one, rates still rise. */
+const warmUp = 2
+
 export interface Plan {
   readonly operation: string
   readonly clients: readonly string[]
@@ -31,7 +34,8 @@ export async function measure(origin: Origin, plan: Plan): Promise<Rates> {
     rounds.set(client, [])
     await attempt(client, async () => {
       await worker.ask({ ...plan, kind: 'prepare', client })
-      await worker.ask({ kind: 'rate', atOnce: plan.atOnce, seconds: Math.max(0.5, plan.seconds) })
+      // Until everything that matters has been compiled by V8's last compiler, whichever client has more of it.
+      await worker.ask({ kind: 'rate', atOnce: plan.atOnce, seconds: warmUp })
     })
   }
 

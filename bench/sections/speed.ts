@@ -20,7 +20,7 @@ const targets: readonly [string, number][] = [
 /** An origin busier than this share of a core holds its clients up. */
 const busy = 0.9
 
-export const speed: Section = async ({ rounds = 12, seconds = 0.15 }) => {
+export const speed: Section = async ({ rounds = 11, seconds = 0.25 }) => {
   const origin = await startOrigin('canned')
   const plan = {
     operation: 'json',

@@ -7,9 +7,6 @@ import type { Sink } from './incoming.ts'
 export type Convert<T> = (bytes: Buffer, isFresh: boolean) => T
 
 export class Collector<T> implements Sink {
-  readonly promise: Promise<T>
-  readonly #resolve: (value: T | PromiseLike<T>) => void
-  readonly #reject: (error: unknown) => void
   readonly #convert: Convert<T>
   readonly #codings: readonly Coding[]
   readonly #limit: number
@@ -18,6 +15,9 @@ export class Collector<T> implements Sink {
   #first: Buffer | undefined
   #more: Buffer[] | undefined
   #length = 0
+  /** Most bodies have arrived when they are asked for, and need only a promise that is settled. */
+  #settled: Promise<T> | undefined
+  #resolvers: PromiseWithResolvers<T> | undefined
 
   constructor(
     convert: Convert<T>,
@@ -25,17 +25,30 @@ export class Collector<T> implements Sink {
     limit: number,
     stop: ((reason: Error) => void) | undefined,
   ) {
-    const { promise, resolve, reject } = Promise.withResolvers<T>()
-    this.promise = promise
-    this.#resolve = resolve
-    this.#reject = reject
     this.#convert = convert
     this.#codings = codings
     this.#limit = limit
     this.#stop = stop
   }
 
+  /** The value. Ask once. */
+  get promise(): Promise<T> {
+    return this.#settled ?? (this.#resolvers = Promise.withResolvers<T>()).promise
+  }
+
+  #resolve(value: T): void {
+    if (this.#resolvers === undefined) this.#settled = Promise.resolve(value)
+    else this.#resolvers.resolve(value)
+  }
+
+  #reject(error: unknown): void {
+    // oxlint-disable-next-line typescript/prefer-promise-reject-errors, promise/no-promise-in-callback -- a reason may be anything
+    if (this.#resolvers === undefined) this.#settled = Promise.reject(error)
+    else this.#resolvers.reject(error)
+  }
+
   push(chunk: Buffer): void {
+    if (this.#length > this.#limit && this.#settled !== undefined) return
     this.#length += chunk.length
     if (this.#length > this.#limit && this.#codings.length === 0) {
       const error = new ResponseTooLargeError(this.#limit)

@@ -4,9 +4,14 @@ import type { Timeouts } from '../options.ts'
 
 type Limited = Exclude<Phase, 'connect' | 'total'>
 
+/** Who is told that a limit is over. */
+export interface Late {
+  onLate(phase: Phase, limit: number): void
+}
+
 export class Deadline {
   readonly #limits: Timeouts
-  readonly #onLate: (phase: Phase, limit: number) => void
+  readonly #owner: Late
   readonly #end: number
   #phase: Limited | undefined
   /** When the present phase is over (`performance.now()`). */
@@ -15,9 +20,9 @@ export class Deadline {
   /** When the timer fires. */
   #fires = Infinity
 
-  constructor(limits: Timeouts, onLate: (phase: Phase, limit: number) => void) {
+  constructor(limits: Timeouts, owner: Late) {
     this.#limits = limits
-    this.#onLate = onLate
+    this.#owner = owner
     this.#end = limits.total === undefined ? Infinity : performance.now() + limits.total
   }
 
@@ -48,9 +53,9 @@ export class Deadline {
   #onTimer(): void {
     this.#fires = Infinity
     const now = performance.now()
-    if (now >= this.#end) this.#onLate('total', this.#limits.total as number)
+    if (now >= this.#end) this.#owner.onLate('total', this.#limits.total as number)
     else if (now >= this.#phaseEnd && this.#phase !== undefined)
-      this.#onLate(this.#phase, this.#limits[this.#phase] as number)
+      this.#owner.onLate(this.#phase, this.#limits[this.#phase] as number)
     else this.#arm()
   }
 }

@@ -66,14 +66,15 @@ class Call implements HopCall {
     this.#resolve = resolve
     this.#reject = reject
     this.options = options
-    if (options.timeouts !== undefined) this.deadline = new Deadline(options.timeouts, this.#onLate)
+    if (options.timeouts !== undefined) this.deadline = new Deadline(options.timeouts, this)
     this.#hop = new Hop(this, request)
   }
 
   start(): void {
     const signal = this.#signal
     if (signal?.aborted) return this.end(signal.reason)
-    signal?.addEventListener('abort', this.#onAbort)
+    // The call itself is the listener: most have no signal, and a function for each would cost them all.
+    signal?.addEventListener('abort', this)
     this.#hop.send(this.#dispatch)
   }
 
@@ -95,7 +96,7 @@ class Call implements HopCall {
   /** Nothing more comes of this call: its limits and its signal have nothing left to end. */
   settle(): void {
     this.deadline?.end()
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#signal?.removeEventListener('abort', this)
     if (this.#status !== 0) this.timing.end(this.#firstUrl.href, this.#status)
   }
 
@@ -110,6 +111,12 @@ class Call implements HopCall {
     this.#hop.giveUp(reason)
   }
 
-  readonly #onAbort = (): void => this.end((this.#signal as AbortSignal).reason)
-  readonly #onLate = (phase: Phase, limit: number): void => this.end(this.#hop.timeout(phase, limit))
+  /** Of the signal: it is aborted. */
+  handleEvent(): void {
+    this.end((this.#signal as AbortSignal).reason)
+  }
+
+  onLate(phase: Phase, limit: number): void {
+    this.end(this.#hop.timeout(phase, limit))
+  }
 }

@@ -61,7 +61,9 @@ function limit(target: UndiciInput, init: UndiciInit, { timeouts = {} }: CallOpt
   // What is no signal is for undici to refuse.
   if (given === undefined || given instanceof AbortSignal)
     init.signal = given === undefined ? late.signal : AbortSignal.any([given, late.signal])
-  return new Deadline(timeouts, (phase, most) => late.abort(timeoutError(phase, most, target, init)))
+  return new Deadline(timeouts, {
+    onLate: (phase, most) => late.abort(timeoutError(phase, most, target, init)),
+  })
 }
 
 function timeoutError(

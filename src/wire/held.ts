@@ -5,9 +5,12 @@ const small = 4 * 1024
 /** Room for small chunks; four of the smallest large chunks. */
 const blockSize = 16 * 1024
 
+/** What every queue starts with; never changed. */
+const none: Buffer[] = []
+
 /** A queue of received bytes in order. */
 export class HeldBytes {
-  #blocks: Buffer[] = []
+  #blocks: Buffer[] = none
   /** Bytes used of the last block while small chunks are copied into it, else -1. */
   #used = -1
   /** Bytes waiting for the reader. */
@@ -16,7 +19,12 @@ export class HeldBytes {
   push(chunk: Buffer): void {
     this.length += chunk.length
     // The first is often the only one, and is often read before the turn ends; else `compact` copies it.
-    if (chunk.length >= small || this.#blocks.length === 0) {
+    if (this.#blocks.length === 0) {
+      // Not pushed: that would make room for sixteen more.
+      this.#blocks = [chunk]
+      return
+    }
+    if (chunk.length >= small) {
       this.#seal()
       this.#blocks.push(chunk)
       return
@@ -55,7 +63,7 @@ export class HeldBytes {
   }
 
   clear(): void {
-    this.#blocks = []
+    this.#blocks = none
     this.#used = -1
     this.length = 0
   }
