@@ -65,7 +65,13 @@ export class ResponseBody {
 
   /** Its stream, always the same one; made on first access. */
   get stream(): Bytes {
-    return (this.#stream ??= this.#isConsumed ? spent() : this.#makeStream())
+    if (this.#stream !== undefined) return this.#stream
+    if (this.#isConsumed) return (this.#stream = spent())
+    this.#stream = this.#makeStream()
+    // It may outlive the Response it was taken from: from now on it is the one whose end matters.
+    if (this.#source.kind === 'incoming' && !this.#source.incoming.isSettled)
+      this.#source.incoming.watch(this.#stream)
+    return this.#stream
   }
 
   /** The whole body, converted; a second reader is refused. */
@@ -115,14 +121,15 @@ export class ResponseBody {
 
   /** Nobody wants the rest; whoever is reading it gets `reason`. */
   giveUp(reason: Error): void {
+    const source = this.#source
+    if (source.kind === 'incoming') {
+      source.incoming.giveUp(reason)
+    } else if (source.kind === 'stream') {
+      // Half of a tee: the other half may be read on.
+      if (!this.stream.locked) this.stream.cancel(reason).catch(() => {})
+      else this.#wire?.abort(reason)
+    }
     this.#isConsumed = true
-    if (this.#source.kind === 'incoming') this.#source.incoming.giveUp(reason)
-    else if (this.#source.kind === 'stream') this.#wire?.abort(reason)
-  }
-
-  /** What still comes from the wire, and has to be given up if nobody refers to this body any more. */
-  get incoming(): Incoming | undefined {
-    return this.#source.kind === 'incoming' ? this.#source.incoming : undefined
   }
 
   #makeStream(): Bytes {

@@ -139,6 +139,8 @@ function decoder(coding: Coding): Transform {
 export interface Flow {
   pause(): void
   resume(): void
+  /** The reader waits for more, or does not. */
+  wants(isWaiting: boolean): void
   /** The reader has everything. */
   done(): void
 }
@@ -190,6 +192,10 @@ export class Decoding implements Sink, Flow {
 
   resume(): void {
     this.#tail.resume()
+  }
+
+  wants(isWaiting: boolean): void {
+    this.#upstream.wants(isWaiting)
   }
 
   done(): void {

@@ -89,7 +89,13 @@ async function fetchRequest(
   stream: ReadableStream<Uint8Array>,
   options: CallOptions,
 ): Promise<OwnedResponse> {
-  return fetchShort(route.dispatch, route.isOwn, { ...outgoing, body: await atHand(stream) }, options)
+  let body
+  try {
+    body = await atHand(stream)
+  } catch (error) {
+    throw new TypeError('fetch failed', { cause: error })
+  }
+  return fetchShort(route.dispatch, route.isOwn, { ...outgoing, body }, options)
 }
 
 function timeoutsOf(given: number | TimeoutOptions, defaults: Timeouts | undefined): Timeouts {

@@ -64,7 +64,6 @@ class GuardedController implements Controller {
   }
   pause(): void {
     this.#wantsMore = false
-    this.#gate.deadline?.enter(undefined)
     this.#inner.pause()
   }
   resume(): void {
@@ -72,7 +71,6 @@ class GuardedController implements Controller {
       this.#wantsMore = true
       return
     }
-    this.#gate.deadline?.enter('body')
     this.#inner.resume()
   }
   abort(reason: Error): void {
@@ -127,7 +125,6 @@ class GuardedHandler implements Handler {
     this.#inner.onResponseStart?.(guarded, status, headers, statusText)
   }
   onResponseData(controller: Controller, chunk: Buffer): void {
-    this.#gate.deadline?.enter('body')
     this.#inner.onResponseData?.(this.#controller ?? controller, chunk)
   }
   onResponseEnd(...[controller, trailers]: Parameters<NonNullable<Handler['onResponseEnd']>>): void {

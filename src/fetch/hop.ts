@@ -49,11 +49,13 @@ const hasNoBody = (method: string, status: number): boolean =>
 
 export class Hop implements Dispatcher.DispatchHandler, Owner {
   readonly #call: HopCall
-  readonly #request: Outgoing
+  #request: Outgoing
   #controller: Controller | undefined
   #body: Incoming | undefined
   /** Given up, or answered by the next hop: what still comes is nobody's. */
   #isOver = false
+  /** A reader waits for the next part of the body. */
+  #isAwaited = false
   /** Why it ended before it began. */
   #reason: Error | undefined
 
@@ -144,7 +146,7 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
     // There should be none (a 205 with a body): it is not waited for.
     if (this.#body === undefined) return controller.abort(new BodyGivenUpError())
     this.#call.timing.encodedBodySize += chunk.length
-    this.#call.deadline?.enter('body')
+    if (this.#isAwaited) this.#call.deadline?.enter('body')
     this.#body.onData(chunk)
   }
 
@@ -162,8 +164,9 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
 
   // ---- from the body
 
-  onDemand(wantsMore: boolean): void {
-    this.#call.deadline?.enter(wantsMore ? 'body' : undefined)
+  onDemand(isWaiting: boolean): void {
+    this.#isAwaited = isWaiting
+    this.#call.deadline?.enter(isWaiting ? 'body' : undefined)
   }
 
   onArrived(): void {
@@ -206,6 +209,8 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
 
   #answer(status: number, statusText: string, headers: RawHeaders, codings: readonly Coding[]): void {
     const { method, url } = this.#request
+    // What was sent may be large, and the answer may be read for long.
+    if (this.#request.body !== null) this.#request = { ...this.#request, body: null }
     const call = this.#call
     const start = {
       status,

@@ -19,8 +19,8 @@ export interface Sink {
 
 /** Who made the call this body belongs to. */
 export interface Owner {
-  /** A reader wants more, or wants no more for now. */
-  onDemand(wantsMore: boolean): void
+  /** A reader waits for more, or none does. */
+  onDemand(isWaiting: boolean): void
   /** A body that has arrived can be aborted until it is read. */
   readonly canStillFail: boolean
   /** Everything has arrived, so there is nothing to wait for. */
@@ -90,8 +90,12 @@ export class Incoming extends Watched {
   pipe(sink: Sink): void {
     this.attach(sink)
     if (this.#failure !== undefined) return
-    if (!this.#hasEnded) this.resume()
-    else if (sink.end()) this.done()
+    if (this.#hasEnded) {
+      if (sink.end()) this.done()
+      return
+    }
+    this.wants(true)
+    this.resume()
   }
 
   /** The reader has everything. */
@@ -109,20 +113,21 @@ export class Incoming extends Watched {
       fail: () => {},
     })
     this.#sink = undefined
+    this.wants(false)
     this.pause()
     return isWhole
   }
 
   pause(): void {
-    if (this.#isSettled || this.#hasEnded) return
-    this.#owner.onDemand(false)
-    this.#controller.pause()
+    if (!this.#isSettled && !this.#hasEnded) this.#controller.pause()
   }
 
   resume(): void {
-    if (this.#isSettled || this.#hasEnded) return
-    this.#owner.onDemand(true)
-    this.#controller.resume()
+    if (!this.#isSettled && !this.#hasEnded) this.#controller.resume()
+  }
+
+  wants(isWaiting: boolean): void {
+    if (!this.#isSettled && !this.#hasEnded) this.#owner.onDemand(isWaiting)
   }
 
   /** Nobody wants the rest: whoever still waits for it gets `reason`, and the wire settles it. */

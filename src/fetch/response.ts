@@ -97,13 +97,7 @@ class FetchResponse extends NativeResponse implements AsyncDisposable {
 
   get body(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
     startOf(this)
-    const body = this.#body
-    if (body === null) return null
-    const isNew = !body.hasStream
-    const { stream } = body
-    // It may outlive this object: from now on it is the one whose end matters.
-    if (isNew && body.incoming?.isSettled === false) body.incoming.watch(stream)
-    return stream as ReadableStream<Uint8Array<ArrayBuffer>>
+    return (this.#body?.stream ?? null) as ReadableStream<Uint8Array<ArrayBuffer>> | null
   }
   get bodyUsed(): boolean {
     startOf(this)

@@ -78,6 +78,7 @@ class Pump implements Sink {
     } else if (!this.#hasFailed) {
       return new Promise((done) => {
         this.#waiting = { controller, done }
+        this.#flow.wants(true)
         this.#flowOn()
       })
     }
@@ -94,6 +95,7 @@ class Pump implements Sink {
     const waiting = this.#waiting
     if (waiting === undefined || this.#queued === 0) return
     this.#waiting = undefined
+    this.#flow.wants(false)
     this.#deliver(waiting.controller)
     waiting.done()
   }
@@ -143,6 +145,7 @@ export function streamOf(
   const flow: Flow = {
     pause: () => (decoding ?? incoming).pause(),
     resume: () => (decoding ?? incoming).resume(),
+    wants: (isWaiting) => incoming.wants(isWaiting),
     done: () => incoming.done(),
   }
   return new ReadableStream({

@@ -79,6 +79,27 @@ function timeoutError(
   return new TimeoutError(phase, most, method, redactUrl(url), cause === undefined ? undefined : { cause })
 }
 
+/** The same stream, in which a read that waits has the time of `timeout.body`. */
+function timed(stream: ReadableStream<Uint8Array>, deadline: Deadline): ReadableStream<Uint8Array> {
+  const reader = stream.getReader()
+  return new ReadableStream({
+    type: 'bytes',
+    async pull(controller) {
+      deadline.enter('body')
+      const { done, value } = await reader.read()
+      if (!done) {
+        deadline.enter(undefined)
+        controller.enqueue(value)
+        return
+      }
+      deadline.end()
+      controller.close()
+      controller.byobRequest?.respond(0)
+    },
+    cancel: (reason) => reader.cancel(reason),
+  })
+}
+
 function wrap(response: UndiciResponse, gate: Gate, maxResponseSize: number): OwnedResponse {
   const { status, statusText, url, redirected, type } = response
   // As they came: undici's have been joined, and would be trimmed at the seams.
@@ -87,7 +108,7 @@ function wrap(response: UndiciResponse, gate: Gate, maxResponseSize: number): Ow
     gate.open()
     const stream = response.body as ReadableStream<Uint8Array>
     owners.set(stream, response)
-    return stream
+    return gate.deadline === undefined ? stream : timed(stream, gate.deadline)
   }
   // There should be none (a 205 with a body): it is not waited for.
   if (response.body === null && !gate.hasEnded) gate.abort(new BodyGivenUpError())

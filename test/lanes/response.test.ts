@@ -276,6 +276,29 @@ for (const [lane, init] of lanes) {
     await until(() => client.stats().bodies.open === 0, 'settled')
   })
 
+  test(`${lane}: a clone outlives the Response it was made of`, async () => {
+    await using origin = await createOrigin(serve)
+    await using client = testClient({ drain: { readAhead: 0 } })
+    let response: Response | undefined = await client.fetch(`${origin.url}/pattern/300000`, init)
+    const clone = response.clone()
+    response = undefined
+    for (let i = 0; i < 5; i++) await collect()
+    expect(Buffer.compare(await clone.bytes(), pattern(300_000))).toBe(0)
+  })
+
+  test(`${lane}: of two clones, one can be disposed of without harm to the other, both end the body`, async () => {
+    await using origin = await createOrigin(serve)
+    await using client = testClient({ drain: { readAhead: 0 } })
+    const read = await client.fetch(`${origin.url}/pattern/300000`, init)
+    await (read.clone() as unknown as AsyncDisposable)[Symbol.asyncDispose]()
+    expect(Buffer.compare(await read.bytes(), pattern(300_000))).toBe(0)
+    const neither = await client.fetch(`${origin.url}/64%20MiB`, init)
+    await (neither.clone() as unknown as AsyncDisposable)[Symbol.asyncDispose]()
+    await neither[Symbol.asyncDispose]()
+    await until(() => client.stats().bodies.open === 0, 'given up')
+    await works(client, origin.url)
+  })
+
   test(`${lane}: a stream outlives its Response; forgotten as well, it gives its socket back`, async () => {
     await using origin = await createOrigin(serve)
     await using client = testClient({ connections: 1, drain: { readAhead: 0 } })

@@ -71,6 +71,27 @@ for (const [lane, init] of lanes) {
     await works(client, origin.url)
   })
 
+  test(`${lane}: between two reads nobody waits, so the body may be as late as it likes`, async () => {
+    let go: (() => void) | undefined
+    await using origin = await createOrigin(async (seen, reply) => {
+      if (seen.path === '/ok') return serveShapes(seen, reply)
+      await reply.write(`${head}content-length: 10\r\n\r\nfirst`)
+      await new Promise<void>((resolve) => (go = resolve))
+      await reply.write('again')
+    })
+    await using client = testClient({ timeout: { body: 60 } })
+    const { body } = await client.fetch(`${origin.url}/two`, init)
+    const reader = (body as ReadableStream<Uint8Array>).getReader()
+    expect(Buffer.from((await reader.read()).value ?? []).toString()).toBe('first')
+    // Longer than the limit, in which nothing can be seen to happen.
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    const second = reader.read()
+    go?.()
+    expect(Buffer.from((await second).value ?? []).toString()).toBe('again')
+    expect((await reader.read()).done).toBe(true)
+    await works(client, origin.url)
+  })
+
   test(`${lane}: total counts redirects, headers and body together, and goes on after the headers`, async () => {
     await using origin = await createOrigin(serve)
     await using client = testClient({ connections: 2, timeout: { headers: 10_000 } })
