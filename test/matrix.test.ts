@@ -1,5 +1,5 @@
 /** Every body shape x every way a caller can treat it x pool limits x lanes: nothing lost, nothing held, one outcome each. */
-import { Writable } from 'node:stream'
+import { PassThrough, Writable } from 'node:stream'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { request, stream } from 'undici'
 import { type Client, createClient, type FetchInit } from '../src/index.ts'
@@ -54,9 +54,27 @@ const lanes: Record<string, Lane> = {
       chunks: body as AsyncIterable<Uint8Array>,
     }
   },
+  stream: async (client, url, shape, signal) => {
+    const options = { dispatcher: client.dispatcher, method: shape.method ?? 'GET', signal: signal ?? null }
+    const through = new PassThrough()
+    through.on('error', () => {})
+    const started = Promise.withResolvers<void>()
+    const factory = (): PassThrough => {
+      started.resolve()
+      return through
+    }
+    stream(url, options as Parameters<typeof stream>[1], factory).catch(started.reject)
+    await started.promise
+    return {
+      response: undefined,
+      read: async () => Buffer.concat(await through.toArray()),
+      cancel: () => void through.destroy(),
+      chunks: through as AsyncIterable<Uint8Array>,
+    }
+  },
 }
 
-const isFetch = (lane: string): boolean => lane !== 'request'
+const isFetch = (lane: string): boolean => lane !== 'request' && lane !== 'stream'
 const isShort = (shape: Shape): boolean => shape.gets instanceof Buffer && shape.gets.length < 200_000
 
 interface Caller {
@@ -66,7 +84,7 @@ interface Caller {
 
 const endless = (shape: Shape): boolean => shape.gets === 'endless'
 /** The decoder of a fetch sits between body and caller; the bytes of a request are the coded ones. */
-const coded = (name: string, lane: string): boolean => name === 'gzip' && lane === 'request'
+const coded = (name: string, lane: string): boolean => name === 'gzip' && !isFetch(lane)
 
 const callers: Record<string, Caller> = {
   'reads all': {
