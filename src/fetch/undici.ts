@@ -16,6 +16,8 @@ import { type UndiciInit, type UndiciInput, withForeignParts } from './globals.t
 import { newResponse, type OwnedResponse } from './response.ts'
 import type { CallOptions } from './short.ts'
 
+type Bytes = ReadableStream<Uint8Array<ArrayBuffer>>
+
 /** Streams of undici's Responses: a Response that is collected cancels its stream, even if somebody holds it. */
 const owners = new WeakMap<ReadableStream, object>()
 
@@ -80,7 +82,7 @@ function timeoutError(
 }
 
 /** The same stream, in which a read that waits has the time of `timeout.body`. */
-function timed(stream: ReadableStream<Uint8Array>, deadline: Deadline): ReadableStream<Uint8Array> {
+function timed(stream: Bytes, deadline: Deadline): ReadableStream<Uint8Array> {
   const reader = stream.getReader()
   return new ReadableStream({
     type: 'bytes',
@@ -106,7 +108,7 @@ function wrap(response: UndiciResponse, gate: Gate, maxResponseSize: number): Ow
   const headers = gate.headers ?? (response.headers as unknown as Headers)
   const take = (): ReadableStream<Uint8Array> => {
     gate.open()
-    const stream = response.body as ReadableStream<Uint8Array>
+    const stream = response.body as Bytes
     owners.set(stream, response)
     return gate.deadline === undefined ? stream : timed(stream, gate.deadline)
   }
