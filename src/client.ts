@@ -1,14 +1,21 @@
 /**
  * createClient: one remote service, one bounded pool. Read it first: it names every part in the order a request passes them.
  *
- *     client.fetch → fetch/ (the short lane, or undici's own fetch) → wire/drain (one Body per response) → wire/agent → socket
+ *     client.fetch → retry/ (attempts) → fetch/ (the short lane, or undici's own fetch) → wire/drain (one Body per response) → wire/agent → socket
  */
 import { type Dispatcher, getGlobalDispatcher } from 'undici'
 import { type CallDefaults, type Fetch, type FetchInit, fetchOn, type Route, routeTo } from './fetch/fetch.ts'
+import { Retries, type RetryStats } from './retry/retries.ts'
+import type { Attempt } from './retry/retry.ts'
 import { clientDefaults, type ClientOptions, resolveClient } from './options.ts'
 import { createAgent } from './wire/agent.ts'
 import { createDrain } from './wire/drain.ts'
-import type { ClientStats } from './wire/stats.ts'
+import type { WireStats } from './wire/stats.ts'
+
+/** What `client.stats()` returns: a plain object, a copy, never updated. */
+export interface ClientStats extends WireStats {
+  readonly retries: RetryStats
+}
 
 /** One remote service with its own bounded pool. */
 export interface Client {
@@ -46,6 +53,7 @@ export function createClient(options?: ClientOptions): Client {
     timeouts: Object.keys(timeout).length === 0 ? undefined : timeout,
     maxResponseSize,
   }
+  const retries = new Retries(name, { ...defaults, retry: resolved.retry, hedge: resolved.hedge })
   const own = routeTo(dispatcher, owned)
   const routes = new WeakMap<Dispatcher, Route>()
 
@@ -75,15 +83,14 @@ export function createClient(options?: ClientOptions): Client {
     name,
     dispatcher,
     fetch(input: string | URL | Request, init?: FetchInit | RequestInit) {
-      const chosen = chosenBy(init as FetchInit | undefined)
-      return fetchOn(
-        chosen === undefined ? own : routeOf(chosen),
-        input,
-        init as FetchInit | undefined,
-        defaults,
-      )
+      const given = init as FetchInit | undefined
+      const chosen = chosenBy(given)
+      const route = chosen === undefined ? own : routeOf(chosen)
+      if (!retries.concern(given)) return fetchOn(route, input, given, defaults)
+      const attempt: Attempt = (target, each, since) => fetchOn(route, target, each, defaults, since)
+      return retries.run(attempt, input, given)
     },
-    stats: () => drain.stats(),
+    stats: () => ({ ...drain.stats(), retries: retries.stats() }),
     close,
     destroy(error) {
       const destroyed = destroy(error)

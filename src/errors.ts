@@ -65,7 +65,7 @@ export class BodyGivenUpError extends Error {
 }
 
 /** The parts of a call that have a time limit of their own. */
-export type Phase = 'connect' | 'queue' | 'headers' | 'body' | 'total'
+export type Phase = 'connect' | 'queue' | 'headers' | 'body' | 'attempt' | 'total'
 
 /** A part of a call took longer than allowed. Its name is that of `AbortSignal.timeout()`'s errors. */
 export class TimeoutError extends Error {
@@ -96,4 +96,45 @@ export class ResponseTooLargeError extends Error {
     super(`The response body is larger than the ${limit} bytes of maxResponseSize`)
     this.limit = limit
   }
+}
+
+/** Stands for a response that was given up for another attempt, among the `errors` of an error that follows several. */
+export class RetriedResponseError extends Error {
+  override readonly name = 'RetriedResponseError'
+  readonly code = 'ERR_DRAINED_RETRIED_RESPONSE'
+  readonly status: number
+  /** URL of the request, credentials and signatures redacted. */
+  readonly url: string
+
+  constructor(status: number, url: string) {
+    super(`${url} was answered with ${status}`)
+    this.status = status
+    this.url = url
+  }
+}
+
+/**
+ * A request has failed, and cannot be tried again, although it would have been: its body was a stream, which is sent now. Its `cause` is the
+ * network's error. Pass `body: () => stream`, which is called for each attempt.
+ */
+export class BodyNotReplayableError extends TypeError {
+  override readonly name = 'BodyNotReplayableError'
+  readonly code = 'ERR_DRAINED_BODY_NOT_REPLAYABLE'
+
+  /** @param error of fetch */
+  constructor(error: unknown) {
+    super('fetch failed, and its body is a stream that cannot be sent again: pass body: () => stream', {
+      cause: (error as Error | undefined)?.cause ?? error,
+    })
+  }
+}
+
+/** What the error of a call has, besides its own, that was tried more than once. */
+export interface RetriedError extends Error {
+  /** Of the attempts before, oldest first: what they failed with, or a {@link RetriedResponseError}. */
+  readonly errors: readonly unknown[]
+  /** Attempts altogether. */
+  readonly attempts: number
+  /** Milliseconds since the call. */
+  readonly elapsed: number
 }

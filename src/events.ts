@@ -77,14 +77,36 @@ export interface ReclaimEvent {
   readonly waiting: number
 }
 
+/** Message of `drained:retry`: an attempt has failed, and another one follows, or why none does. */
+export interface RetryEvent {
+  readonly client: string
+  readonly origin: string
+  readonly method: string
+  readonly path: string
+  /** The one that has failed, 1 for the first. */
+  readonly attempt: number
+  /** Of its response, if there was one. */
+  readonly status: number | undefined
+  /** Of the network's error, if there was one. */
+  readonly code: string | undefined
+  /** Milliseconds until the next attempt; undefined if there is none. */
+  readonly wait: number | undefined
+  /**
+   * Why there is none although the failure is worth one: no attempts are left, the wait is longer than what is left of `timeout.total`, the
+   * server asks for a wait longer than `maxRetryAfter`, the budget is used up, or the body was a stream.
+   */
+  readonly gaveUp: 'attempts' | 'total' | 'retry-after' | 'budget' | 'body' | undefined
+}
+
 /** Messages by channel name. */
 export interface Events {
   'drained:body': BodyEvent
   'drained:connection': ConnectionEvent
   'drained:reclaim': ReclaimEvent
+  'drained:retry': RetryEvent
 }
 
-const names = ['drained:body', 'drained:connection', 'drained:reclaim'] as const
+const names = ['drained:body', 'drained:connection', 'drained:reclaim', 'drained:retry'] as const
 const outlets = Object.fromEntries(
   names.map((name) => [name, { channel: diagnostics.channel(name), debug: createDebug(name) }]),
 ) as Record<keyof Events, { channel: diagnostics.Channel; debug: createDebug.Debugger }>

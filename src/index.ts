@@ -1,19 +1,44 @@
 /** The public names, one by one. */
 import './node-version.ts'
 
-export { createClient, fetch, type Client } from './client.ts'
+export { createClient, fetch, type Client, type ClientStats } from './client.ts'
 export { discard, type Discarded } from './discard.ts'
 export {
   BodyGivenUpError,
+  BodyNotReplayableError,
   BodyReclaimedError,
   InvalidOptionError,
   type Phase,
   type ReclaimedBody,
+  type RetriedError,
+  RetriedResponseError,
   ResponseTooLargeError,
   TimeoutError,
 } from './errors.ts'
-export type { BodyEvent, ConnectionEvent, EndedBy, Events, Outcome, Reason, ReclaimEvent } from './events.ts'
+export type {
+  BodyEvent,
+  ConnectionEvent,
+  EndedBy,
+  Events,
+  Outcome,
+  Reason,
+  ReclaimEvent,
+  RetryEvent,
+} from './events.ts'
 export type { Fetch, FetchInit } from './fetch/fetch.ts'
 export type { ClientOptions, ConnectOptions, DrainOptions, TimeoutOptions } from './options.ts'
+export type {
+  AttemptOutcome,
+  BackoffOptions,
+  BudgetOptions,
+  HedgeOptions,
+  NextAttempt,
+  Retry,
+  RetryBudget,
+  RetryNotice,
+  RetryOptions,
+  RetryPolicy,
+} from './options/retry.ts'
+export type { GaveUp, RetryStats } from './retry/retries.ts'
 export { drain } from './wire/drain.ts'
-export type { ClientStats, OriginStats, Stats } from './wire/stats.ts'
+export type { OriginStats, Stats, WireStats } from './wire/stats.ts'

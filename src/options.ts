@@ -2,6 +2,21 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { Dispatcher } from 'undici'
 import { InvalidOptionError } from './errors.ts'
+import {
+  boolean,
+  bytes,
+  check,
+  type Checks,
+  isObject,
+  limit,
+  object,
+  positive,
+  someTime,
+  text,
+  time,
+  withoutUndefined,
+} from './options/check.ts'
+import { type HedgeOptions, hedgeCheck, retryCheck, type Retry } from './options/retry.ts'
 
 /** Limits on what is received, kept and dropped for bodies that nobody reads. */
 export interface DrainOptions {
@@ -47,7 +62,9 @@ export interface TimeoutOptions {
   headers?: number
   /** Without progress, while somebody reads the body. */
   body?: number
-  /** From the call until the end of the body, whatever happens in between. */
+  /** From the start of an attempt until the headers of its response: queue, connecting and sending included. */
+  attempt?: number
+  /** From the call until the end of the body, whatever happens in between: all attempts, and the waits between them. */
   total?: number
 }
 
@@ -93,6 +110,13 @@ export interface ClientOptions {
   drain?: DrainOptions
   /** Time limits of every call. */
   timeout?: TimeoutOptions
+  /**
+   * When calls are sent again: true, a number of attempts, options, or a policy of `drained/storage`.
+   * @default false (as fetch; a call that died on an idle connection is sent again all the same)
+   */
+  retry?: Retry
+  /** Sends an idempotent request a second time if it has no answer after a while; the first answer wins. @default false */
+  hedge?: HedgeOptions | false
   /** Bytes, decoded, of a body read whole (`json()`, `text()`, ...); more is refused. `body` itself has no limit. @default no limit */
   maxResponseSize?: number
 }
@@ -114,20 +138,6 @@ export const clientDefaults = {
   proxy: false,
 } as const
 
-interface Check {
-  readonly accepts: string
-  readonly ok: (value: unknown) => boolean
-  /** Text in its place may be a secret. */
-  readonly hides?: true
-}
-type Checks<T> = { readonly [K in keyof Required<T>]: Check }
-
-/** Not a Map, a Headers or an array: their contents would be ignored. */
-const isObject = (value: unknown): value is Record<string, unknown> => {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || Object.getPrototypeOf(prototype) === null
-}
 const isHeaders = (value: unknown): boolean => {
   if (!isObject(value)) return false
   try {
@@ -137,29 +147,10 @@ const isHeaders = (value: unknown): boolean => {
   }
   return Object.values(value).every((each) => typeof each === 'string')
 }
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
-/** Node's timers hold 31 bits of milliseconds; more would fire at once. */
-const isTime = (value: unknown): boolean =>
-  typeof value === 'number' && value >= 0 && value <= 2_147_483_647 && !Number.isNaN(value)
 const isHttpUrl = (value: unknown): boolean => {
   const url = value instanceof URL ? value : typeof value === 'string' ? URL.parse(value) : null
   return url !== null && (url.protocol === 'http:' || url.protocol === 'https:')
 }
-
-const bytes: Check = { accepts: 'a whole number of bytes, 0 or more', ok: isCount }
-const time: Check = { accepts: 'milliseconds from 0 to 2147483647', ok: isTime }
-const boolean: Check = { accepts: 'true or false', ok: (value) => typeof value === 'boolean' }
-const text: Check = {
-  accepts: 'a string that is not empty',
-  ok: (value) => typeof value === 'string' && value !== '',
-}
-const object: Check = { accepts: 'an object', ok: isObject, hides: true }
-/** undici takes 0 for no limit, which nobody means by it. */
-const someTime: Check = {
-  accepts: 'milliseconds from 1 to 2147483647',
-  ok: (value) => isTime(value) && (value as number) >= 1,
-}
-const positive: Check = { accepts: 'a whole number, 1 or more', ok: (value) => isCount(value) && value !== 0 }
 
 const drainChecks: Checks<DrainOptions> = {
   readAhead: bytes,
@@ -169,17 +160,12 @@ const drainChecks: Checks<DrainOptions> = {
   stall: time,
 }
 
-/** What Node's timers can hold, or no limit. */
-const limit: Check = {
-  accepts: 'milliseconds from 0 to 2147483647, or Infinity',
-  ok: (value) => isTime(value) || value === Infinity,
-}
-
 const timeoutChecks: Checks<TimeoutOptions> = {
   connect: limit,
   queue: limit,
   headers: limit,
   body: limit,
+  attempt: limit,
   total: limit,
 }
 
@@ -217,6 +203,8 @@ const clientChecks: Checks<ClientOptions> = {
   },
   drain: object,
   timeout: object,
+  retry: retryCheck,
+  hedge: hedgeCheck,
   maxResponseSize: bytes,
 }
 
@@ -249,9 +237,14 @@ export type Timeouts = Readonly<TimeoutOptions>
 
 /**
  * Checked time limits, without those that mean none.
+ * @param defaults what holds for those that are not given
  * @throws InvalidOptionError
  */
-export function resolveTimeouts(options: TimeoutOptions, path = 'timeout'): Timeouts {
+export function resolveTimeouts(
+  options: TimeoutOptions,
+  path = 'timeout',
+  defaults: Timeouts = {},
+): Timeouts {
   check(path, options, timeoutChecks)
   if (path !== 'timeout' && options.connect !== undefined)
     throw new InvalidOptionError(
@@ -259,8 +252,8 @@ export function resolveTimeouts(options: TimeoutOptions, path = 'timeout'): Time
       `Option ${path}.connect is for a whole client only, since calls share connections`,
     )
   return Object.fromEntries(
-    Object.entries(options).filter(
-      ([, value]: [string, unknown]) => value !== undefined && value !== 0 && value !== Infinity,
+    Object.entries({ ...defaults, ...withoutUndefined(options) }).filter(
+      ([, value]: [string, unknown]) => value !== 0 && value !== Infinity,
     ),
   )
 }
@@ -296,71 +289,4 @@ export function resolveClient(options: ClientOptions = {}): ResolvedClient {
     drain: resolveDrain(options.drain),
     timeout: resolveTimeouts(options.timeout ?? {}),
   }
-}
-
-/** Refuses what is not an object, unknown names (with the nearest known one) and bad values. */
-function check<T extends object>(path: string, options: T, checks: Checks<T>): void {
-  if (!isObject(options)) {
-    throw new InvalidOptionError(path, `${path} must be an object, got ${show(options, true)}`)
-  }
-  const prefix = path === 'options' ? '' : `${path}.`
-  for (const [name, value] of Object.entries(options)) {
-    const rule = Object.hasOwn(checks, name) ? checks[name as keyof T] : undefined
-    if (rule === undefined) {
-      const known = Object.keys(checks)
-      throw new InvalidOptionError(
-        prefix + name,
-        `Unknown option ${prefix}${name}: did you mean ${prefix}${nearest(name, known)}? Known: ${known.join(', ')}`,
-      )
-    }
-    if (value !== undefined && !rule.ok(value)) {
-      throw new InvalidOptionError(
-        prefix + name,
-        `Option ${prefix}${name} must be ${rule.accepts}, got ${show(value, rule.hides)}`,
-      )
-    }
-  }
-}
-
-/** Of text that may hold a secret only as much as shows what is wrong with it. */
-function show(value: unknown, hides = false): string {
-  if (typeof value === 'string') return hides ? 'a string' : showText(value)
-  if (Array.isArray(value)) return 'an array'
-  if (typeof value === 'object' && value !== null)
-    return value instanceof URL ? `the URL ${value.protocol}//${value.host}` : 'an object'
-  return typeof value === 'function' ? 'a function' : String(value)
-}
-
-function showText(text: string): string {
-  const url = URL.parse(text)
-  if (url !== null && url.host !== '') return `"${url.protocol}//${url.host}" and what follows`.slice(0, 100)
-  return /^[\w.:/ -]{0,40}$/.test(text) && !text.includes('@') ? JSON.stringify(text) : 'other text'
-}
-
-/** The known name with the smallest edit distance to what was given. */
-function nearest(name: string, known: readonly string[]): string {
-  let best = known[0] ?? ''
-  let least = Infinity
-  for (const candidate of known) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase())
-    if (distance < least) [best, least] = [candidate, distance]
-  }
-  return best
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const substitute = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next[j] = Math.min(substitute, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1)
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
-}
-
-function withoutUndefined<T extends object>(options: T): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
 }

@@ -2,7 +2,7 @@
 import type { Phase } from '../errors.ts'
 import type { Timeouts } from '../options.ts'
 
-type Limited = Exclude<Phase, 'connect' | 'total'>
+type Limited = Exclude<Phase, 'connect' | 'attempt' | 'total'>
 
 /** Who is told that a limit is over. */
 export interface Late {
@@ -13,6 +13,8 @@ export class Deadline {
   readonly #limits: Timeouts
   readonly #owner: Late
   readonly #end: number
+  /** When this attempt is over. */
+  #attemptEnd: number
   #phase: Limited | undefined
   /** When the present phase is over (`performance.now()`). */
   #phaseEnd = Infinity
@@ -20,10 +22,18 @@ export class Deadline {
   /** When the timer fires. */
   #fires = Infinity
 
-  constructor(limits: Timeouts, owner: Late) {
+  /** @param since when the call began, if this is not its first attempt */
+  constructor(limits: Timeouts, owner: Late, since?: number) {
     this.#limits = limits
     this.#owner = owner
-    this.#end = limits.total === undefined ? Infinity : performance.now() + limits.total
+    const now = performance.now()
+    this.#end = limits.total === undefined ? Infinity : (since ?? now) + limits.total
+    this.#attemptEnd = limits.attempt === undefined ? Infinity : now + limits.attempt
+  }
+
+  /** The headers of the response are here, and that is all an attempt has to come to. */
+  answered(): void {
+    this.#attemptEnd = Infinity
   }
 
   /** The limit of this phase counts from now, or again from now; undefined: only `total` counts. */
@@ -41,7 +51,7 @@ export class Deadline {
   }
 
   #arm(): void {
-    const due = Math.min(this.#end, this.#phaseEnd)
+    const due = Math.min(this.#end, this.#attemptEnd, this.#phaseEnd)
     // A timer that fires too early finds that out; one that would fire too late has to be set again.
     if (due >= this.#fires) return
     clearTimeout(this.#timer)
@@ -54,6 +64,7 @@ export class Deadline {
     this.#fires = Infinity
     const now = performance.now()
     if (now >= this.#end) this.#owner.onLate('total', this.#limits.total as number)
+    else if (now >= this.#attemptEnd) this.#owner.onLate('attempt', this.#limits.attempt as number)
     else if (now >= this.#phaseEnd && this.#phase !== undefined)
       this.#owner.onLate(this.#phase, this.#limits[this.#phase] as number)
     else this.#arm()

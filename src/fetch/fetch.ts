@@ -1,6 +1,7 @@
 /** One call: the short lane for what it covers exactly, undici's own fetch for the rest. The caller cannot tell which. */
 import type { Dispatcher } from 'undici'
 import { resolveTimeouts, type TimeoutOptions, type Timeouts } from '../options.ts'
+import type { HedgeOptions, Retry } from '../options/retry.ts'
 import { atHand, type Outgoing, readRequest } from './request.ts'
 import type { OwnedResponse } from './response.ts'
 import type { Dispatch } from './hop.ts'
@@ -8,13 +9,20 @@ import { type CallOptions, fetchShort } from './short.ts'
 import { fetchLong } from './undici.ts'
 
 /** `fetch`'s init, and what one call may have of its own. */
-export type FetchInit = Omit<RequestInit, 'dispatcher'> & {
+export type FetchInit = Omit<RequestInit, 'dispatcher' | 'body'> & {
+  /** A function makes a new body for each attempt: the way to send a stream that may have to be sent again. */
+  body?:
+    RequestInit['body'] | (() => NonNullable<RequestInit['body']> | Promise<NonNullable<RequestInit['body']>>)
   /** Needed for a body that is a stream. */
   duplex?: 'half'
   /** Sends this call through an undici dispatcher of yours; the contract holds on it as well. */
   dispatcher?: Dispatcher
   /** Time limits of this call over those of its client; a number is the total, in milliseconds. */
   timeout?: number | TimeoutOptions
+  /** Over the `retry` of the client: options are laid over its options, a number is its policy with so many attempts. */
+  retry?: Retry
+  /** Instead of the `hedge` of the client. */
+  hedge?: HedgeOptions | false
 }
 
 /**
@@ -57,19 +65,21 @@ export function routeTo(dispatcher: Dispatcher, isOwn: boolean): Route {
   }
 }
 
+/** @param since when the call began, if this is not its first attempt (`performance.now()`) */
 export function fetchOn(
   route: Route,
   input: string | URL | Request,
   init: FetchInit | undefined,
   defaults: CallDefaults,
+  since?: number,
 ): Promise<OwnedResponse> {
   let target = input
-  let options: CallOptions = defaults
+  let options: CallOptions = since === undefined ? defaults : { ...defaults, since }
   let outgoing: Outgoing | undefined
   try {
     target = atOrigin(input, defaults.origin)
     if (init?.timeout !== undefined)
-      options = { ...defaults, timeouts: timeoutsOf(init.timeout, defaults.timeouts) }
+      options = { ...options, timeouts: timeoutsOf(init.timeout, defaults.timeouts) }
     outgoing = readRequest(target, init, defaults.headers)
   } catch (error) {
     return Promise.reject(error)
@@ -98,9 +108,9 @@ async function fetchRequest(
   return fetchShort(route.dispatch, route.isOwn, { ...outgoing, body }, options)
 }
 
-function timeoutsOf(given: number | TimeoutOptions, defaults: Timeouts | undefined): Timeouts {
-  const own = resolveTimeouts(typeof given === 'number' ? { total: given } : given, 'init.timeout')
-  return { ...defaults, ...own }
+/** @throws InvalidOptionError */
+export function timeoutsOf(given: number | TimeoutOptions, defaults: Timeouts | undefined): Timeouts {
+  return resolveTimeouts(typeof given === 'number' ? { total: given } : given, 'init.timeout', defaults)
 }
 
 /** A relative URL resolved against the client's origin; everything else, bad URLs included, is left to fetch. */

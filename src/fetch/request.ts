@@ -71,6 +71,9 @@ const methods: Readonly<Record<string, string>> = {
   QUERY: 'QUERY',
 }
 
+/** Members of an init that are ours, and change nothing about what is sent. */
+const ownMembers: ReadonlySet<string> = new Set(['dispatcher', 'timeout', 'retry', 'hedge'])
+
 /** Fetch, 2.9 (port blocking). */
 const badPorts: ReadonlySet<string> = new Set(
   (
@@ -104,7 +107,7 @@ export function readRequest(
   if (typeof init !== 'object' || init === null || getGlobalOrigin() !== undefined) return undefined
   if (typeof input === 'string' || input instanceof URL) return read(String(input), init, defaults)
   // A Request of Node's own, as libraries make it. With an init on top it is a new one, which is not for us to make.
-  const isEmpty = Object.keys(init).every((key) => key === 'dispatcher' || key === 'timeout')
+  const isEmpty = Object.keys(init).every((key) => ownMembers.has(key))
   if (!(input instanceof Request) || !isEmpty || input.referrer !== 'about:client') return undefined
   const {
     url,

@@ -13,6 +13,8 @@ export interface CallOptions {
   /** Sent unless the call sets them. */
   readonly headers: Readonly<Record<string, string>> | undefined
   readonly timeouts: Timeouts | undefined
+  /** When the call began, if this is not its first attempt (`performance.now()`). */
+  readonly since?: number
   /** Bytes of a body that may be read whole, decoded. */
   readonly maxResponseSize: number
 }
@@ -66,7 +68,7 @@ class Call implements HopCall {
     this.#resolve = resolve
     this.#reject = reject
     this.options = options
-    if (options.timeouts !== undefined) this.deadline = new Deadline(options.timeouts, this)
+    if (options.timeouts !== undefined) this.deadline = new Deadline(options.timeouts, this, options.since)
     this.#hop = new Hop(this, request)
   }
 
@@ -89,6 +91,7 @@ class Call implements HopCall {
 
   answer(response: OwnedResponse): void {
     this.#status = response.status
+    this.deadline?.answered()
     this.#resolve?.(response)
     this.#resolve = this.#reject = undefined
   }

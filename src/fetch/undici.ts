@@ -35,7 +35,9 @@ export async function fetchLong(
   // With integrity metadata, fetch itself reads the body before it answers.
   if (rest.integrity || (target instanceof UndiciRequest && target.integrity)) gate.open()
   try {
-    return wrap(await undiciFetch(target, complete), gate, options.maxResponseSize)
+    const response = await undiciFetch(target, complete)
+    gate.deadline?.answered()
+    return wrap(response, gate, options.maxResponseSize)
   } catch (error) {
     gate.deadline?.end()
     const cause = (error as Error | undefined)?.cause as NodeJS.ErrnoException | undefined
@@ -57,15 +59,16 @@ function withDefaults(
 }
 
 /** Time limits end a call of undici's as its signal does. */
-function limit(target: UndiciInput, init: UndiciInit, { timeouts = {} }: CallOptions): Deadline {
+function limit(target: UndiciInput, init: UndiciInit, { timeouts = {}, since }: CallOptions): Deadline {
   const late = new AbortController()
   const given = init.signal ?? (target instanceof UndiciRequest ? target.signal : undefined)
   // What is no signal is for undici to refuse.
   if (given === undefined || given instanceof AbortSignal)
     init.signal = given === undefined ? late.signal : AbortSignal.any([given, late.signal])
-  return new Deadline(timeouts, {
-    onLate: (phase, most) => late.abort(timeoutError(phase, most, target, init)),
-  })
+  const owner = {
+    onLate: (phase: Phase, most: number) => late.abort(timeoutError(phase, most, target, init)),
+  }
+  return new Deadline(timeouts, owner, since)
 }
 
 function timeoutError(

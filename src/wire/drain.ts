@@ -8,7 +8,7 @@ import { type DrainOptions, type ResolvedDrain, resolveDrain } from '../options.
 import { Body } from './body.ts'
 import { Origin, type Scope } from './origin.ts'
 import { watchSockets } from './sockets.ts'
-import { addCounts, type ClientStats, newCounts, showAll } from './stats.ts'
+import { addCounts, type WireStats, newCounts, showAll } from './stats.ts'
 
 /** Handlers of the old interface (Node 24's own fetch passes them) in the shape of the new one. Missing in undici's types. */
 const { wrapHandler } = Dispatcher1Wrapper as unknown as {
@@ -32,7 +32,7 @@ export interface Drain {
   readonly interceptor: Dispatcher.DispatcherComposeInterceptor
   /** The same dispatcher with this interceptor, always the same object for the same one; one that has it already is left alone. */
   over(dispatcher: Dispatcher): Dispatcher
-  stats(): ClientStats
+  stats(): WireStats
   /** Takes no new request and drains no more: drains under way are closed, untouched bodies are given up after `stall`. */
   stop(): void
   /** Gives every body up that has a connection, and every request that gets one. */

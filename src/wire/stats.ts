@@ -94,8 +94,8 @@ export interface OriginStats extends Stats {
   readonly bytesPerMs: number | undefined
 }
 
-/** What `client.stats()` returns: a plain object, a copy, never updated. */
-export interface ClientStats extends Stats {
+/** What is known of all origins of a client: a plain object, a copy, never updated. */
+export interface WireStats extends Stats {
   readonly name: string
   /** Bytes held ahead by all clients of the process together. */
   readonly processHeld: number
@@ -148,7 +148,7 @@ function show(counts: Counts, { sockets, waiting, inFlight }: Now): Stats {
 }
 
 /** @internal All origins together; `gone` are the counts of origins no longer remembered. */
-export function showAll(name: string, origins: Iterable<Origin>, gone: Counts): ClientStats {
+export function showAll(name: string, origins: Iterable<Origin>, gone: Counts): WireStats {
   const all = newCounts()
   addCounts(all, gone)
   const now: Now = { sockets: { open: 0, idle: 0 }, waiting: 0, inFlight: 0 }

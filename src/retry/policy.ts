@@ -1,0 +1,96 @@
+/** Options of retries as a policy: from the outcome of an attempt to a wait, or the end. Pure but for dice and clock. */
+import {
+  type AttemptOutcome,
+  checkAttempts,
+  isPolicy,
+  type NextAttempt,
+  type ResolvedRetry,
+  resolveRetry,
+  type Retry,
+  type RetryOptions,
+  type RetryPolicy,
+} from '../options/retry.ts'
+import { TimeoutError } from '../errors.ts'
+import { backoff } from './backoff.ts'
+import { ShareBudget } from './budget.ts'
+import { retryAfter } from './retry-after.ts'
+
+export const stop: NextAttempt = { retry: false }
+
+/** The policy of plain options. `options` are kept, so that one call may change some of them. */
+export class OptionsPolicy implements RetryPolicy {
+  readonly maxAttempts: number
+  readonly onRetry: RetryPolicy['onRetry']
+  readonly options: RetryOptions
+  readonly #resolved: ResolvedRetry
+  readonly #random: () => number
+
+  /** @param random from 0 up to 1 */
+  constructor(options: RetryOptions, path = 'retry', random: () => number = Math.random) {
+    this.options = options
+    this.#resolved = resolveRetry(options, path)
+    this.#random = random
+    this.maxAttempts = this.#resolved.maxAttempts
+    this.onRetry = this.#resolved.onRetry
+  }
+
+  createBudget(): ShareBudget | undefined {
+    const { budget } = this.#resolved
+    return budget === false ? undefined : new ShareBudget(budget)
+  }
+
+  next(outcome: AttemptOutcome): NextAttempt | Promise<NextAttempt> {
+    const usual = this.#isRetryable(outcome)
+    const { shouldRetry } = this.#resolved
+    if (shouldRetry === undefined) return usual ? this.#wait(outcome) : stop
+    const decided = shouldRetry(outcome, usual)
+    if (typeof decided === 'boolean') return decided ? this.#wait(outcome) : stop
+    return Promise.resolve(decided).then((wanted) => (wanted ? this.#wait(outcome) : stop))
+  }
+
+  #isRetryable({ method, response, error, code }: AttemptOutcome): boolean {
+    const { methods, statuses, codes } = this.#resolved
+    if (response?.ok || !methods.includes(method)) return false
+    if (response !== undefined) return statuses.includes(response.status)
+    // A request that could not get a connection in time would only make the queue longer.
+    if (error instanceof TimeoutError && !isRepeatable(error)) return false
+    return code !== undefined && codes.includes(code)
+  }
+
+  #wait(outcome: AttemptOutcome): NextAttempt {
+    const { respectRetryAfter, maxRetryAfter } = this.#resolved
+    const own = backoff(this.#resolved.backoff, outcome.attempt, outcome.waited, this.#random())
+    const { response } = outcome
+    if (!respectRetryAfter || response === undefined) return { retry: true, wait: own }
+    const asked = retryAfter(response.headers, response.status, Date.now()) ?? 0
+    if (asked > maxRetryAfter) return { retry: false, because: 'retry-after' }
+    return { retry: true, wait: Math.max(own, asked) }
+  }
+}
+
+const isRepeatable = ({ phase }: TimeoutError): boolean =>
+  phase === 'connect' || phase === 'headers' || phase === 'attempt'
+
+/**
+ * The policy that `retry` stands for; undefined for none.
+ * @param base of the client, over which the options of a call are laid
+ * @throws InvalidOptionError
+ */
+export function policyOf(
+  retry: Retry | undefined,
+  path = 'retry',
+  base?: RetryPolicy,
+): RetryPolicy | undefined {
+  if (retry === undefined || retry === false) return undefined
+  if (retry === true) return base ?? new OptionsPolicy({}, path)
+  if (typeof retry === 'number') {
+    checkAttempts(retry, path)
+    if (base === undefined) return new OptionsPolicy({ maxAttempts: retry }, path)
+    return { next: (outcome) => base.next(outcome), onRetry: base.onRetry, maxAttempts: retry }
+  }
+  if (isPolicy(retry)) {
+    checkAttempts(retry.maxAttempts, `${path}.maxAttempts`)
+    return retry
+  }
+  return new OptionsPolicy(base instanceof OptionsPolicy ? { ...base.options, ...retry } : retry, path)
+}

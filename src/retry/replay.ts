@@ -1,0 +1,80 @@
+/**
+ * What one attempt after another sends: everything that can be read again is; a function that makes the body is called for each attempt;
+ * a stream is sent once, and never again as an empty one.
+ */
+import type { FetchInit } from '../fetch/fetch.ts'
+import { atHand } from '../fetch/request.ts'
+
+export type Input = string | URL | Request
+
+/** The arguments of fetch for one attempt. */
+export interface Sendable {
+  readonly input: Input
+  readonly init: FetchInit
+}
+
+/** A call that can be sent as often as its body allows. */
+export interface Replay {
+  readonly isRepeatable: boolean
+  readonly method: string
+  readonly url: string
+  readonly headers: FetchInit['headers']
+  readonly signal: AbortSignal | null | undefined
+  /** Arguments for the next attempt; calls the caller's function, if the body is one. */
+  next(): Sendable | Promise<Sendable>
+}
+
+/** @param origin base for relative URLs */
+export function replayOf(
+  input: Input,
+  init: FetchInit | undefined,
+  origin: string | undefined,
+): Replay | Promise<Replay> {
+  if (!isRequest(input)) return replay(input, init ?? {}, origin)
+  const parts = { ...partsOf(input), ...withoutUndefined(init) }
+  if (input.body === null || parts.body !== undefined) return replay(input.url, parts, origin)
+  return atHand(input.body).then(({ source, send }) =>
+    replay(
+      input.url,
+      { ...parts, body: (source ?? send()) as NonNullable<RequestInit['body']>, duplex: 'half' },
+      origin,
+    ),
+  )
+}
+
+function replay(input: string | URL, init: FetchInit, origin: string | undefined): Replay {
+  const { body, method = 'GET', headers, signal } = init
+  const rest = { isRepeatable: isRepeatable(body), method: method.toUpperCase(), headers, signal }
+  const url = typeof input === 'string' ? (URL.parse(input, origin)?.href ?? input) : input.href
+  if (typeof body !== 'function') return { ...rest, url, next: () => ({ input, init }) }
+  const next = async (): Promise<Sendable> => ({
+    input,
+    init: { ...init, body: await body(), duplex: 'half' },
+  })
+  return { ...rest, url, next }
+}
+
+/** Streams and iterators are used up by the first who reads them. */
+function isRepeatable(body: FetchInit['body']): boolean {
+  if (typeof body !== 'object' || body === null) return true
+  if (body instanceof ArrayBuffer || ArrayBuffer.isView(body) || body instanceof Blob) return true
+  return body instanceof URLSearchParams || Object.prototype.toString.call(body) === '[object FormData]'
+}
+
+const isRequest = (input: unknown): input is Request =>
+  Object.prototype.toString.call(input) === '[object Request]'
+
+/** A Request of whatever make as an init: only what it does not have by default, since some of it is not for everybody. */
+function partsOf(request: Request): FetchInit {
+  const { method, headers, redirect, signal, keepalive, integrity, mode, credentials, cache } = request
+  const parts: FetchInit = { method, headers: [...headers], redirect, signal, mode, credentials, cache }
+  if (keepalive) parts.keepalive = true
+  if (integrity !== '') parts.integrity = integrity
+  if (request.referrer !== 'about:client') parts.referrer = request.referrer
+  if (request.referrerPolicy !== '') parts.referrerPolicy = request.referrerPolicy
+  return parts
+}
+
+function withoutUndefined(init: FetchInit | undefined): FetchInit {
+  return Object.fromEntries(Object.entries(init ?? {}).filter(([, value]) => value !== undefined))
+}

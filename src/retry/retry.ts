@@ -1,0 +1,222 @@
+/**
+ * The loop of attempts around fetch. The first attempt runs bare; p-retry is entered only after it has failed. A response that is not
+ * handed out is given up before the wait, so that the next attempt finds its connection free.
+ */
+import pRetry from 'p-retry'
+import { BodyNotReplayableError, RetriedResponseError, TimeoutError } from '../errors.ts'
+import { publish, redactUrl } from '../events.ts'
+import type { FetchInit } from '../fetch/fetch.ts'
+import type { OwnedResponse } from '../fetch/response.ts'
+import type { AttemptOutcome, NextAttempt, RetryBudget, RetryPolicy } from '../options/retry.ts'
+import { hedged } from './hedge.ts'
+import { stop } from './policy.ts'
+import type { Input, Replay } from './replay.ts'
+import type { GaveUp } from './retries.ts'
+import { sleep } from './sleep.ts'
+
+/** One attempt: a call of fetch without retries. `since` is when the whole call began (`performance.now()`). */
+export type Attempt = (input: Input, init: FetchInit, since: number) => Promise<OwnedResponse>
+
+/** What the calls of a client share, and what this one has of its own. */
+export interface RetrySettings {
+  readonly client: string
+  readonly send: Attempt
+  readonly policy: RetryPolicy | undefined
+  /** Milliseconds without an answer after which a second request is sent. */
+  readonly hedge: number | undefined
+  readonly budget: RetryBudget | undefined
+  /** Milliseconds for everything. */
+  readonly total: number
+  readonly counts: { made: number; hedged: number; gaveUp: { [K in GaveUp]: number } }
+}
+
+/** An attempt that is over, and what is to follow. */
+interface Ended {
+  readonly outcome: AttemptOutcome
+  readonly next: NextAttempt
+}
+
+/** The only thing p-retry ever sees: it decides other errors by their messages. */
+class Failed extends Error {
+  readonly ended: Ended
+  constructor(ended: Ended) {
+    super()
+    this.ended = ended
+  }
+}
+
+/** Idempotent (RFC 9110, 9.2.2), and so sent twice without harm. */
+const mayHedge: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY'])
+
+export class RetriedCall {
+  readonly #settings: RetrySettings
+  readonly #replay: Replay
+  readonly #since: number
+  readonly #errors: unknown[] = []
+  #attempt = 0
+  #waited = 0
+  #url: string
+
+  constructor(settings: RetrySettings, replay: Replay, since: number) {
+    this.#settings = settings
+    this.#replay = replay
+    this.#since = since
+    this.#url = replay.url
+    settings.budget?.deposit()
+  }
+
+  async run(): Promise<OwnedResponse> {
+    const first = await this.#try()
+    if (!first.next.retry) return this.#conclude(first)
+    const { maxAttempts } = this.#settings.policy as RetryPolicy
+    let last = first
+    try {
+      last = await pRetry(
+        async (number) => {
+          if (number > 1) last = await this.#try()
+          if (last.next.retry) throw new Failed(last)
+          return last
+        },
+        {
+          retries: maxAttempts - 1,
+          // It cannot be told how long to wait, so the wait is ours.
+          minTimeout: 0,
+          shouldRetry: () => this.#prepare(last),
+        },
+      )
+    } catch (error) {
+      if (!(error instanceof Failed)) throw error
+      if (this.#attempt === maxAttempts) this.#giveUp(last.outcome, 'attempts')
+    }
+    return this.#conclude(last)
+  }
+
+  async #try(): Promise<Ended> {
+    this.#attempt++
+    let response: OwnedResponse | undefined
+    let error: unknown
+    try {
+      response = await (this.#settings.hedge === undefined ? this.#send() : this.#hedge(this.#settings.hedge))
+    } catch (thrown) {
+      error = thrown
+    }
+    const outcome = this.#outcome(response, error)
+    const { policy } = this.#settings
+    // What the caller has ended, or the limit for everything, is over.
+    const isOver =
+      this.#replay.signal?.aborted === true || (error instanceof TimeoutError && error.phase === 'total')
+    if (policy === undefined || isOver) return { outcome, next: stop }
+    const next = policy.next(outcome)
+    return { outcome, next: next instanceof Promise ? await next : next }
+  }
+
+  async #send(signal?: AbortSignal): Promise<OwnedResponse> {
+    const { send } = this.#settings
+    const made = this.#replay.next()
+    const { input, init } = made instanceof Promise ? await made : made
+    const target = this.#url === this.#replay.url ? input : this.#url
+    return send(target, signal === undefined ? init : { ...init, signal }, this.#since)
+  }
+
+  #hedge(after: number): Promise<OwnedResponse> {
+    const { method, isRepeatable, signal } = this.#replay
+    if (!mayHedge.has(method) || !isRepeatable) return this.#send()
+    const { budget, counts } = this.#settings
+    const isAllowed = (): boolean => {
+      const allowed = budget?.withdraw() ?? true
+      if (allowed) counts.hedged++
+      return allowed
+    }
+    return hedged(
+      (own) => this.#send(own),
+      signal,
+      after,
+      isAllowed,
+      ({ status }) => status < 500,
+    )
+  }
+
+  /** True once the next attempt may be sent: everything of the last one is given up by then. */
+  async #prepare({ outcome, next }: Ended): Promise<boolean> {
+    if (!next.retry) return false
+    const { budget, counts, policy, total } = this.#settings
+    if (!this.#replay.isRepeatable) return this.#giveUp(outcome, 'body')
+    if (outcome.elapsed + next.wait >= total) return this.#giveUp(outcome, 'total')
+    if (budget?.withdraw(outcome) === false) return this.#giveUp(outcome, 'budget')
+    counts.made++
+    this.#publish(outcome, next.wait, undefined)
+    const { response, error } = outcome
+    this.#errors.push(
+      response === undefined ? error : new RetriedResponseError(response.status, redactUrl(outcome.url)),
+    )
+    try {
+      policy?.onRetry?.({ ...outcome, wait: next.wait })
+    } finally {
+      await (response as OwnedResponse | undefined)?.[Symbol.asyncDispose]()
+    }
+    await sleep(next.wait, this.#replay.signal)
+    this.#waited = next.wait
+    this.#url = next.url ?? this.#replay.url
+    return true
+  }
+
+  #conclude({ outcome, next }: Ended): OwnedResponse {
+    const { response, error } = outcome
+    if (!next.retry && next.because !== undefined) this.#giveUp(outcome, next.because)
+    if (response !== undefined) {
+      if (!next.retry) this.#settings.budget?.settle?.(this.#attempt)
+      return response as OwnedResponse
+    }
+    const isOurs = this.#replay.signal?.aborted !== true && error instanceof Error
+    const final = next.retry && !this.#replay.isRepeatable ? new BodyNotReplayableError(error) : error
+    if (isOurs && this.#errors.length > 0) {
+      Object.assign(final as Error, {
+        errors: this.#errors,
+        attempts: this.#attempt,
+        elapsed: outcome.elapsed,
+      })
+    }
+    throw final
+  }
+
+  #giveUp(outcome: AttemptOutcome, why: GaveUp): false {
+    this.#settings.counts.gaveUp[why]++
+    this.#publish(outcome, undefined, why)
+    return false
+  }
+
+  #publish({ url, method, attempt, response, code }: AttemptOutcome, wait?: number, gaveUp?: GaveUp): void {
+    const { client } = this.#settings
+    publish('drained:retry', () => {
+      const { origin = '', pathname = '', search = '' } = URL.parse(url) ?? {}
+      const path = redactUrl(pathname + search)
+      return { client, origin, method, path, attempt, status: response?.status, code, wait, gaveUp }
+    })
+  }
+
+  #outcome(response: OwnedResponse | undefined, error: unknown): AttemptOutcome {
+    const { method, headers } = this.#replay
+    let made: Headers | undefined
+    return {
+      attempt: this.#attempt,
+      method,
+      url: this.#url,
+      // Most policies do not ask for them.
+      get headers() {
+        return (made ??= new Headers(headers))
+      },
+      response,
+      error,
+      code: response === undefined ? codeOf(error) : undefined,
+      elapsed: performance.now() - this.#since,
+      waited: this.#waited,
+    }
+  }
+}
+
+/** Of the error itself, or of what it says is its cause. */
+function codeOf(error: unknown): string | undefined {
+  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown }
+  if (typeof code === 'string') return code
+  return cause === undefined || cause === error ? undefined : codeOf(cause)
+}
