@@ -55,6 +55,7 @@ export class RetriedCall {
   readonly #errors: unknown[] = []
   #attempt = 0
   #waited = 0
+  #gaveUp: GaveUp | undefined
   #url: string
 
   constructor(settings: RetrySettings, replay: Replay, since: number) {
@@ -168,7 +169,7 @@ export class RetriedCall {
       return response as OwnedResponse
     }
     const isOurs = this.#replay.signal?.aborted !== true && error instanceof Error
-    const final = next.retry && !this.#replay.isRepeatable ? new BodyNotReplayableError(error) : error
+    const final = this.#gaveUp === 'body' ? new BodyNotReplayableError(error) : error
     if (isOurs && this.#errors.length > 0) {
       Object.assign(final as Error, {
         errors: this.#errors,
@@ -180,6 +181,7 @@ export class RetriedCall {
   }
 
   #giveUp(outcome: AttemptOutcome, why: GaveUp): false {
+    this.#gaveUp = why
     this.#settings.counts.gaveUp[why]++
     this.#publish(outcome, undefined, why)
     return false
