@@ -308,10 +308,10 @@ async function echoing(...answers: Answer[]): Promise<Origin & { bodies: string[
     request.setEncoding('utf8').on('data', (text: string) => (body += text))
     request.on('end', () => {
       received.push(body)
-      const last = ++at >= answers.length + 1
-      if (last) return void response.end('ok')
-      if (answers[at - 1] === reset) return void request.socket.resetAndDestroy()
-      response.writeHead(503).end('x'.repeat(100 * KiB))
+      const answer = answers[at++]
+      if (answer === undefined) response.end('ok')
+      else if (answer === reset) request.socket.resetAndDestroy()
+      else response.writeHead(503).end('x'.repeat(100 * KiB))
     })
   })
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
