@@ -113,7 +113,15 @@ const overheadCalls: Record<string, Make> = {
   },
 }
 
+/** A policy that is never needed, and limits that are never met. */
+const retrying: ClientOptions = { connections, retry: true, timeout: { attempt: 10_000, total: 60_000 } }
+
 const policyCalls: Record<string, Make> = {
+  'client.fetch, no options': jsonCalls['client.fetch']!,
+  'client.fetch, retry and timeout': (url) => {
+    const client = createClient(retrying)
+    return async () => (await client.fetch(url)).json()
+  },
   'client.fetch': (url) => {
     const client = createClient(policies)
     return async () => (await client.fetch(url, { signal: new AbortController().signal })).json()

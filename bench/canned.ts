@@ -44,7 +44,7 @@ function endOf(head: string): (part: Buffer) => boolean {
   return (part) => (left -= part.length) <= 0
 }
 
-const counts = { accepted: 0, resets: 0 }
+const counts = { accepted: 0, resets: 0, requests: 0 }
 const server = net.createServer({ noDelay: true }, (socket) => {
   counts.accepted++
   let head: Buffer | undefined

@@ -4,6 +4,7 @@ import { allocation } from './tasks/allocation.ts'
 import { endless, leak } from './tasks/leak.ts'
 import { memory } from './tasks/memory.ts'
 import { prepare, rate } from './tasks/rate.ts'
+import { retries } from './tasks/retries.ts'
 import { timewait } from './tasks/timewait.ts'
 
 const tasks: Record<string, (task: never) => unknown> = {
@@ -13,6 +14,7 @@ const tasks: Record<string, (task: never) => unknown> = {
   memory,
   prepare,
   rate,
+  retries,
   timewait,
 }
 answerWith((task: { kind: string }) => tasks[task.kind]?.(task as never))

@@ -9,7 +9,9 @@ import { json } from './shapes.ts'
 
 const KiB = 1024
 const filled = Buffer.alloc(64 * KiB, 'x')
-const counts = { accepted: 0, resets: 0 }
+const counts = { accepted: 0, resets: 0, requests: 0 }
+/** Calls that have failed once. */
+const failed = new Set<string>()
 
 async function send(outgoing: http.ServerResponse, size: number): Promise<void> {
   outgoing.setHeader('content-length', size)
@@ -29,6 +31,7 @@ async function send(outgoing: http.ServerResponse, size: number): Promise<void> 
 function answer(incoming: http.IncomingMessage, outgoing: http.ServerResponse): void {
   const where = incoming.url ?? '/'
   incoming.resume()
+  counts.requests++
   if (where === '/json') outgoing.setHeader('content-type', 'application/json').end(json)
   else if (where === '/empty') {
     outgoing.writeHead(201).flushHeaders()
@@ -42,7 +45,19 @@ function answer(incoming: http.IncomingMessage, outgoing: http.ServerResponse): 
   } else if (where === '/302') {
     outgoing.writeHead(302, { location: '/json', 'content-length': 256 * KiB })
     outgoing.end(Buffer.alloc(256 * KiB))
-  } else void send(outgoing, Number(where.slice(1)))
+  } else if (where.startsWith('/busy/') || isUnlucky(where)) {
+    outgoing.statusCode = 503
+    void send(outgoing, 256 * KiB)
+  } else if (where.startsWith('/flaky/')) outgoing.end(json)
+  else void send(outgoing, Number(where.slice(1)))
+}
+
+/** 15 of 100 calls fail the first time. */
+function isUnlucky(where: string): boolean {
+  const [, kind, call] = where.split('/')
+  if (kind !== 'flaky' || (Number(call) * 37) % 100 >= 15 || failed.has(where)) return false
+  failed.add(where)
+  return true
 }
 
 const support = path.join(import.meta.dirname, '../test/support')

@@ -96,6 +96,8 @@ export interface Origin {
 export interface Counts {
   readonly accepted: number
   readonly resets: number
+  /** Not counted by `canned`. */
+  readonly requests: number
   readonly cpu: number
 }
 
