@@ -55,6 +55,7 @@ export class RetriedCall {
   readonly #errors: unknown[] = []
   #attempt = 0
   #waited = 0
+  #previous: AttemptOutcome | undefined
   #url: string
 
   constructor(settings: RetrySettings, replay: Replay, since: number) {
@@ -101,6 +102,7 @@ export class RetriedCall {
       error = thrown
     }
     const outcome = this.#outcome(response, error)
+    this.#previous = outcome
     const { policy } = this.#settings
     // What the caller has ended, or the limit for everything, is over.
     const isOver =
@@ -164,7 +166,7 @@ export class RetriedCall {
     const { response, error } = outcome
     if (!next.retry && next.because !== undefined) this.#giveUp(outcome, next.because)
     if (response !== undefined) {
-      if (!next.retry) this.#settings.budget?.settle?.(this.#attempt)
+      if (!next.retry) this.#settings.budget?.settle?.(outcome)
       return response as OwnedResponse
     }
     const isOurs = this.#replay.signal?.aborted !== true && error instanceof Error
@@ -210,6 +212,7 @@ export class RetriedCall {
       code: response === undefined ? codeOf(error) : undefined,
       elapsed: performance.now() - this.#since,
       waited: this.#waited,
+      previous: this.#previous,
     }
   }
 }
