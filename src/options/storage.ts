@@ -76,11 +76,11 @@ const { maxAttempts, onRetry, backoff, maxRetryAfter, statuses, budget } = retry
 
 const host: Check = {
   accepts: 'a host, perhaps with a port',
-  ok: (value) => typeof value === 'string' && URL.parse(`https://${value}/`)?.href === hrefOf(value),
+  ok: (value) =>
+    typeof value === 'string' &&
+    /^([\w.-]+|\[[\da-f:.]+\])(:\d+)?$/i.test(value) &&
+    URL.canParse(`https://${value}`),
 }
-
-/** As it is when nothing but a host and a port is in it; the port of https is left out by every URL. */
-const hrefOf = (text: string): string => `https://${text.toLowerCase().replace(/:443$/, '')}/`
 
 const backoffChecks: Checks<StorageBackoff> = { initial: time, max: time }
 const budgeted = { maxAttempts, onRetry, backoff, maxRetryAfter, budget }

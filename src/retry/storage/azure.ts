@@ -1,5 +1,5 @@
 /**
- * What Azure's own client does about a failed request to Blob, Queue or Table storage: which answers are worth another attempt, when it is
+ * What Azure's own client does about a failed request to Blob or Queue storage: which answers are worth another attempt, when it is
  * sent, and to which of the two locations. Pure but for dice and clock.
  */
 import type { AttemptOutcome, NextAttempt, RetryPolicy } from '../../options/retry.ts'

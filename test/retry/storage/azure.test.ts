@@ -171,7 +171,7 @@ test('attempts, waits and hosts stay within the figures, whatever comes', async 
       async (ends, method, maxAttempts, hasSecond, random) => {
         const options = { maxAttempts, ...(hasSecond ? { secondary } : {}) }
         const policy = new AzureStoragePolicy(options, () => random)
-        const played = await play(policy, ends as End[], { method })
+        const played = await play(policy, ends, { method })
         expect(played.sent.length).toBeLessThanOrEqual(maxAttempts)
         let lost = false
         for (const [index, { url }] of played.sent.entries()) {

@@ -216,7 +216,7 @@ test('attempts, waits and tokens stay within the figures, whatever comes', async
         const policy = new S3Policy({ maxAttempts }, () => random)
         const budget = policy.createBudget()
         for (const script of scripts) {
-          const { sent, waits } = await play(policy, script as End[], {}, budget)
+          const { sent, waits } = await play(policy, script, {}, budget)
           expect(sent.length).toBeLessThanOrEqual(maxAttempts)
           for (const [index, wait] of waits.entries()) {
             expect(wait).toBeGreaterThanOrEqual(0)
