@@ -31,6 +31,7 @@ export async function errorCode(response: Response, hidden = false): Promise<str
 /** As much of the body as the bounds let through; no time is no limit. What fails here fails in the response, too. */
 async function start(response: Response, time: number | undefined): Promise<string> {
   let text = ''
+  let length = 0
   // Of the clone: the response's own body stays as it is, so that what has arrived needs no tee.
   const reader = response.clone().body?.getReader()
   if (reader === undefined) return text
@@ -42,8 +43,8 @@ async function start(response: Response, time: number | undefined): Promise<stri
     for (;;) {
       const { done, value } = await reader.read()
       if (done) break
-      text += decoder.decode(value as Uint8Array, { stream: true })
-      if (text.length > mostBytes) break
+      text += decoder.decode(value, { stream: true })
+      if ((length += value.length) > mostBytes) break
     }
   } catch {
     // As much as came.
