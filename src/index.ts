@@ -11,9 +11,17 @@ export {
   type ReclaimedBody,
   ResponseTooLargeError,
   TimeoutError,
+  UnknownOriginError,
 } from './errors.ts'
 export type { BodyEvent, ConnectionEvent, EndedBy, Events, Outcome, Reason, ReclaimEvent } from './events.ts'
 export type { Fetch, FetchInit } from './fetch/fetch.ts'
-export type { ClientOptions, ConnectOptions, DrainOptions, TimeoutOptions } from './options.ts'
+export type {
+  ClientOptions,
+  ConnectOptions,
+  DrainOptions,
+  ServiceOptions,
+  TimeoutOptions,
+} from './options.ts'
+export { createServices, type ServiceRouter, type Services, type ServicesOptions } from './services.ts'
 export { drain } from './wire/drain.ts'
 export type { ClientStats, OriginStats, Stats } from './wire/stats.ts'
