@@ -6,6 +6,7 @@ import { leaks } from './leaks.ts'
 import { memory } from './memory.ts'
 import { overhead } from './overhead.ts'
 import { policies } from './policies.ts'
+import { services } from './services.ts'
 import { speed } from './speed.ts'
 import { timewait } from './timewait.ts'
 import { transfer } from './transfer.ts'
@@ -20,4 +21,5 @@ export const sections: Record<string, Section> = {
   transfer,
   allocation,
   policies,
+  services,
 }
