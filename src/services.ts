@@ -55,9 +55,8 @@ export function createServices<Name extends string>(services: ServicesOptions<Na
     return client
   }
 
-  /** Whoever closes again, as `await using` does, gets what the first close came to. */
-  let ended: Promise<void> | undefined
-  const close = (): Promise<void> => (ended ??= settleAll(each.map((client) => client.close())))
+  /** May be called again, as `await using` does: a client that is closed stays closed. */
+  const close = (): Promise<void> => settleAll(each.map((client) => client.close()))
 
   const router: ServiceRouter<Name> = {
     fetch(input: string | URL | Request, init?: FetchInit | RequestInit) {
@@ -72,11 +71,7 @@ export function createServices<Name extends string>(services: ServicesOptions<Na
         [K in Name]: ClientStats
       },
     close,
-    destroy(error) {
-      const destroyed = settleAll(each.map((client) => client.destroy(error)))
-      ended ??= destroyed
-      return destroyed
-    },
+    destroy: (error) => settleAll(each.map((client) => client.destroy(error))),
     [Symbol.asyncDispose]: close,
   }
   return { ...(Object.fromEntries(clients) as { [K in Name]: Client }), ...router }
