@@ -1,6 +1,7 @@
 /** One call: the short lane for what it covers exactly, undici's own fetch for the rest. The caller cannot tell which. */
 import type { Dispatcher } from 'undici'
 import { resolveTimeouts, type TimeoutOptions, type Timeouts } from '../options.ts'
+import { resolveAddress } from './address.ts'
 import { atHand, type Outgoing, readRequest } from './request.ts'
 import type { OwnedResponse } from './response.ts'
 import type { Dispatch } from './hop.ts'
@@ -106,5 +107,5 @@ function timeoutsOf(given: number | TimeoutOptions, defaults: Timeouts | undefin
 /** A relative URL resolved against the client's origin; everything else, bad URLs included, is left to fetch. */
 function atOrigin(input: string | URL | Request, origin: string | undefined): string | URL | Request {
   if (origin === undefined || typeof input !== 'string') return input
-  return URL.parse(input, origin)?.href ?? input
+  return resolveAddress(input, origin)
 }

@@ -1,5 +1,7 @@
 /** Request headers as undici's fetch keeps and sends them: checked here only as far as needed to leave every odd one to undici. */
 
+import type { Place } from './address.ts'
+
 /** Lower-case name to the name as first given and its value; repeated ones are joined (Fetch, 2.2.2). */
 export type HeaderList = Map<string, { readonly name: string; readonly value: string }>
 
@@ -59,36 +61,13 @@ export function readHeaders(given: unknown): HeaderList | undefined {
 const plain = { accept: '*/*', 'accept-language': '*' }
 const conditional = ['if-modified-since', 'if-none-match', 'if-unmodified-since', 'if-match', 'if-range']
 
-let lastOrigin = ''
-let isLastTrustworthy = false
-
-/** Where Fetch Metadata is sent (Secure Contexts, 3.1). One call after another goes to the same origin. */
-function isTrustworthy(url: URL, origin: string): boolean {
-  if (origin !== lastOrigin) {
-    isLastTrustworthy = url.protocol === 'https:' || isLocal(url)
-    lastOrigin = origin
-  }
-  return isLastTrustworthy
-}
-
-function isLocal({ hostname }: URL): boolean {
-  const host = hostname.endsWith('.') ? hostname.slice(0, -1) : hostname
-  return (
-    host === 'localhost' ||
-    host.endsWith('.localhost') ||
-    host === '[::1]' ||
-    /^127\.\d+\.\d+\.\d+$/.test(host)
-  )
-}
-
 /**
  * What goes on the wire: `list`, then what fetch adds, in undici's order.
  * @param length of the body in bytes; null if it is not known, or there is none and none is announced
  */
 export function toWire(
   list: HeaderList,
-  url: URL,
-  origin: string,
+  { isHttps, isTrustworthy }: Place,
   length: number | null,
 ): Record<string, string> {
   const headers: Record<string, string> = list.size === 0 ? { ...plain } : {}
@@ -98,7 +77,7 @@ export function toWire(
     if (!list.has('accept-language')) headers['accept-language'] = '*'
   }
   if (length !== null && !list.has('content-length')) headers['content-length'] = String(length)
-  if (isTrustworthy(url, origin)) headers['sec-fetch-mode'] = 'cors'
+  if (isTrustworthy) headers['sec-fetch-mode'] = 'cors'
   if (!list.has('user-agent')) headers['user-agent'] = 'undici'
   if (list.size > 0 && conditional.some((name) => list.has(name))) {
     if (!list.has('pragma')) headers['pragma'] = 'no-cache'
@@ -109,7 +88,7 @@ export function toWire(
     if (coding === undefined) headers['accept-encoding'] = 'identity'
     else headers[coding.name] = `${coding.value}, identity`
   } else if (coding === undefined) {
-    headers['accept-encoding'] = url.protocol === 'https:' ? 'br, gzip, deflate, zstd' : 'gzip, deflate'
+    headers['accept-encoding'] = isHttps ? 'br, gzip, deflate, zstd' : 'gzip, deflate'
   }
   const host = list.get('host')
   if (host !== undefined) delete headers[host.name]
