@@ -32,7 +32,7 @@ export interface HopCall {
   /** The server has said that this connection is not for this request (421); it is asked once more. */
   wasMisdirected: boolean
   goOn(request: Outgoing): void
-  answer(response: OwnedResponse): void
+  answer(response: OwnedResponse, status: number): void
   settle(): void
   end(reason: unknown): void
 }
@@ -218,7 +218,7 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
       type: call.isCrossOrigin ? 'cors' : 'basic',
     } as const
     if (hasNoBody(method, status)) {
-      call.answer(newResponse(start, null))
+      call.answer(newResponse(start, null), status)
       call.settle()
       return
     }
@@ -226,7 +226,7 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
     const source = { kind: 'incoming', incoming, arrived: none } as const
     const response = newResponse(start, new ResponseBody(source, codings, call.options.maxResponseSize))
     incoming.watch(response)
-    call.answer(response)
+    call.answer(response, status)
   }
 
   #fail(error: Error): void {

@@ -55,22 +55,27 @@ interface Parts {
 }
 
 /** Those that fetch normalizes, in the spellings people use, and the one more that it does not. */
-const methods: Readonly<Record<string, string>> = {
-  GET: 'GET',
-  HEAD: 'HEAD',
-  POST: 'POST',
-  PUT: 'PUT',
-  PATCH: 'PATCH',
-  DELETE: 'DELETE',
-  OPTIONS: 'OPTIONS',
-  get: 'GET',
-  head: 'HEAD',
-  post: 'POST',
-  put: 'PUT',
-  delete: 'DELETE',
-  options: 'OPTIONS',
-  QUERY: 'QUERY',
-}
+const methods: ReadonlyMap<unknown, string> = new Map(
+  Object.entries({
+    GET: 'GET',
+    HEAD: 'HEAD',
+    POST: 'POST',
+    PUT: 'PUT',
+    PATCH: 'PATCH',
+    DELETE: 'DELETE',
+    OPTIONS: 'OPTIONS',
+    get: 'GET',
+    head: 'HEAD',
+    post: 'POST',
+    put: 'PUT',
+    delete: 'DELETE',
+    options: 'OPTIONS',
+    QUERY: 'QUERY',
+  }),
+)
+
+/** Most calls have none. */
+const noInit: Parts = {}
 
 type Defaults = Readonly<Record<string, string>> | undefined
 
@@ -80,7 +85,7 @@ type Defaults = Readonly<Record<string, string>> | undefined
  */
 export function readRequest(
   input: string | URL | Request,
-  init: FetchInit = {},
+  init: FetchInit = noInit as FetchInit,
   defaults?: Defaults,
 ): Outgoing | undefined {
   if (typeof init !== 'object' || init === null || getGlobalOrigin() !== undefined) return undefined
@@ -121,8 +126,8 @@ export function readRequest(
 
 function read(address: string, init: Parts, defaults: Defaults): Outgoing | undefined {
   const { method: given = 'GET', redirect = 'follow', signal = null, body: content = null } = init
-  const method = typeof given === 'string' && Object.hasOwn(methods, given) ? methods[given] : undefined
-  if (method === undefined || !isUsual(init)) return undefined
+  const method = methods.get(given)
+  if (method === undefined || (init !== noInit && !isUsual(init))) return undefined
   if (redirect !== 'follow' && redirect !== 'manual' && redirect !== 'error') return undefined
   if (signal !== null && !(signal instanceof AbortSignal)) return undefined
   const url = readAddress(address)

@@ -88,8 +88,8 @@ class Call implements HopCall {
     })
   }
 
-  answer(response: OwnedResponse): void {
-    this.#status = response.status
+  answer(response: OwnedResponse, status: number): void {
+    this.#status = status
     this.#resolve?.(response)
     this.#resolve = this.#reject = undefined
   }

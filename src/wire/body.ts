@@ -217,7 +217,7 @@ export class Body extends Rostered implements Handler, TurnTask {
   onResume(): void {
     if (this.#state !== 'holding') return
     this.#isTouched = true
-    this.#origin.removeUntouched(this)
+    if (this.waitingSince !== 0) this.#origin.removeUntouched(this)
     this.#state = 'flowing'
     this.#flush()
   }
