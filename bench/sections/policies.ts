@@ -6,11 +6,12 @@ import { json } from '../shapes.ts'
 
 const own = 'client.fetch'
 
-export const policies: Section = async ({ rounds = 25, seconds = 0.15 }) => {
+export const policies: Section = async ({ rounds = 60, seconds = 0.05 }) => {
   const origin = await startOrigin('canned')
   const rates = await measure(origin, {
     operation: 'policies',
-    clients: [own, 'undici.fetch'],
+    reference: own,
+    clients: ['undici.fetch'],
     url: `${origin.url}/json`,
     expected: json,
     atOnce: 50,
@@ -25,7 +26,7 @@ export const policies: Section = async ({ rounds = 25, seconds = 0.15 }) => {
         rows: rateRows(rates, '50 at once', { own }),
       },
     ],
-    verdicts: [atLeast(rates, own, 'undici.fetch', 3, 'policies, small JSON, 50 at once')],
+    verdicts: [atLeast(rates, { own }, 'undici.fetch', 3, 'policies, small JSON, 50 at once')],
     figures: rates,
   }
 }

@@ -95,7 +95,8 @@ export class Body extends Rostered implements Handler, TurnTask {
 
   /** A forwarding proxy is sent the origin before the path, and `query` comes behind it; a redirect below us goes elsewhere. */
   maySend(method: string, path: string): boolean {
-    return this.#hasMoved || (method === this.#account.method && path.includes(this.#account.path))
+    const { method: own, path: asked } = this.#account
+    return this.#hasMoved || (method === own && (path === asked || path.includes(asked)))
   }
 
   onSocket(socket: Socket): void {
