@@ -4,6 +4,7 @@
  *     client.fetch → fetch/ (the short lane, or undici's own fetch) → wire/drain (one Body per response) → wire/agent → socket
  */
 import { type Dispatcher, getGlobalDispatcher } from 'undici'
+import { baseOf } from './fetch/address.ts'
 import { type CallDefaults, type Fetch, type FetchInit, fetchOn, type Route, routeTo } from './fetch/fetch.ts'
 import { clientDefaults, type ClientOptions, resolveClient } from './options.ts'
 import { createAgent } from './wire/agent.ts'
@@ -41,7 +42,7 @@ export function createClient(options?: ClientOptions): Client {
   const drain = createDrain(resolved.drain, name, limit)
   const dispatcher = drain.over(pool)
   const defaults: CallDefaults = {
-    origin: origin === undefined ? undefined : String(origin),
+    origin: origin === undefined ? undefined : baseOf(origin),
     headers,
     timeouts: Object.keys(timeout).length === 0 ? undefined : timeout,
     maxResponseSize,

@@ -102,10 +102,24 @@ export function readAddress(text: string): Address | undefined {
   return url === null ? undefined : addressOf(url)
 }
 
+/** What relative URLs of a client are resolved against. */
+export interface Base {
+  readonly href: string
+  /** What stands before a path that begins with a slash; undefined if that is more than an origin. */
+  readonly prefix: string | undefined
+}
+
+/** @throws TypeError if it is no URL */
+export function baseOf(origin: string | URL): Base {
+  const url = new URL(origin)
+  return { href: url.href, prefix: addressOf(url)?.place.origin }
+}
+
 /** A relative URL resolved against `base`; everything else, bad URLs included, is left to fetch. */
-export function resolveAddress(text: string, base: string): string {
-  if (asGiven(text) !== undefined) return text
-  return URL.parse(text, base)?.href ?? text
+export function resolveAddress(text: string, { href, prefix }: Base): string {
+  const isPath = prefix !== undefined && isCanonical(text, 0) && text.charCodeAt(1) !== slash
+  if (isPath) return prefix + text
+  return asGiven(text) === undefined ? (URL.parse(text, href)?.href ?? text) : text
 }
 
 export function withoutFragment(href: string): string {

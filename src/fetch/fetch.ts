@@ -1,7 +1,7 @@
 /** One call: the short lane for what it covers exactly, undici's own fetch for the rest. The caller cannot tell which. */
 import type { Dispatcher } from 'undici'
 import { resolveTimeouts, type TimeoutOptions, type Timeouts } from '../options.ts'
-import { resolveAddress } from './address.ts'
+import { type Base, resolveAddress } from './address.ts'
 import { atHand, type Outgoing, readRequest } from './request.ts'
 import type { OwnedResponse } from './response.ts'
 import type { Dispatch } from './hop.ts'
@@ -32,7 +32,7 @@ export interface Fetch {
 /** What a client adds to every call. */
 export interface CallDefaults extends CallOptions {
   /** Base for relative URLs. */
-  readonly origin: string | undefined
+  readonly origin: Base | undefined
 }
 
 /** Where a call goes: a dispatcher, and its `dispatch` found once, since it may be behind several proxies. */
@@ -105,7 +105,7 @@ function timeoutsOf(given: number | TimeoutOptions, defaults: Timeouts | undefin
 }
 
 /** A relative URL resolved against the client's origin; everything else, bad URLs included, is left to fetch. */
-function atOrigin(input: string | URL | Request, origin: string | undefined): string | URL | Request {
+function atOrigin(input: string | URL | Request, origin: Base | undefined): string | URL | Request {
   if (origin === undefined || typeof input !== 'string') return input
   return resolveAddress(input, origin)
 }
