@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import { type EndedBy, publish, type Outcome, type Reason } from '../events.ts'
 import { atTurnEnd, type TurnTask } from '../turn.ts'
-import { Deferred, patience } from './deferred.ts'
+import { Deferred, patience, type Sendable } from './deferred.ts'
 import { isHttp2 } from './internals.ts'
 import { Roster, type Rostered } from './roster.ts'
 import { type Counts, newCounts } from './stats.ts'
@@ -107,8 +107,8 @@ export class Origin implements TurnTask {
   }
 
   /** Sends a request as soon as a connection is free, but within {@link patience}. */
-  defer(dispatch: () => void): void {
-    this.#deferred.add(dispatch)
+  defer(request: Sendable): void {
+    this.#deferred.add(request)
     if (this.#settling > 0) this.#deferred.releaseAfterTurn()
   }
 
@@ -179,6 +179,12 @@ export class Origin implements TurnTask {
     })
     if (this.#untouched.size > 0) this.#reviewSoon()
     return true
+  }
+
+  /** This error is the end of a connection that had carried requests, not of one that was being made. */
+  hasLost(error: Error): boolean {
+    for (const socket of this.#connections.keys()) if (socket.errored === error) return true
+    return false
   }
 
   /** The connection is closed, or belongs to somebody else. */
