@@ -33,6 +33,8 @@ const prints: Record<string, RegExp> = {
     /\/whole\?sig=\*\*\* read \(complete\)[^]*\/given-up closed \(bytes\)[^]*opened 1, reset 1/,
   'around-undici.ts':
     /discard: drained, 100000 bytes[^]*20 answers of Node's fetch, none read, at most 8 connections/,
+  'retry-storage.ts':
+    /azureStorage: "the object" at attempt 3, 2 retries\ns3: [^\n]*attempt 3[^]*gcs: [^\n]*attempt 3[^]*\n3 connections/,
 }
 
 for (const file of fs.readdirSync(path.join(root, 'examples')).filter((name) => name.endsWith('.ts'))) {

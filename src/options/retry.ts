@@ -31,6 +31,8 @@ export interface AttemptOutcome {
   readonly elapsed: number
   /** The last wait before this attempt in milliseconds; 0 for the first. */
   readonly waited: number
+  /** The attempt before this one, its response given up; undefined for the first. A policy is told all it may need to know of a call. */
+  readonly previous?: AttemptOutcome | undefined
 }
 
 /** What follows an attempt: nothing, or another one. */
@@ -50,8 +52,8 @@ export interface RetryBudget {
   deposit(): void
   /** Another attempt is wanted, after this outcome or beside a request still waited for; false refuses it. */
   withdraw(outcome?: AttemptOutcome): boolean
-  /** A call has had an answer that is not retried, after so many attempts. */
-  settle?(attempts: number): void
+  /** A call has had an answer that is not retried, at this attempt. */
+  settle?(outcome: AttemptOutcome): void
 }
 
 /** Decides what follows an attempt. `azureStorage()`, `s3()` and `gcs()` of `drained/storage` are such policies. */
@@ -59,6 +61,8 @@ export interface RetryPolicy {
   /** Attempts of a call altogether, the first included. */
   readonly maxAttempts: number
   next(outcome: AttemptOutcome): NextAttempt | Promise<NextAttempt>
+  /** It wants to be asked about responses with a status of 2xx, too. */
+  readonly asksAboutSuccess?: boolean
   /** A client's own budget, or none. */
   createBudget?(): RetryBudget | undefined
   /** Told of every attempt that will follow. */
@@ -182,7 +186,7 @@ const backoffChecks: Checks<BackoffOptions> = {
   },
 }
 
-const budgetChecks: Checks<BudgetOptions> = {
+export const budgetChecks: Checks<BudgetOptions> = {
   share: {
     accepts: 'a number from 0 to 1',
     ok: (value) => typeof value === 'number' && value >= 0 && value <= 1,
@@ -190,7 +194,7 @@ const budgetChecks: Checks<BudgetOptions> = {
   floor: { accepts: 'a whole number, 0 or more', ok: isCount },
 }
 
-const retryChecks: Checks<RetryOptions> = {
+export const retryChecks: Checks<RetryOptions> = {
   maxAttempts: positive,
   methods: listOf('methods in capitals', (each) => typeof each === 'string' && /^[!-`{-~]+$/.test(each)),
   statuses: listOf(

@@ -7,6 +7,7 @@ import {
   type ResolvedRetry,
   resolveRetry,
   type Retry,
+  retryDefaults,
   type RetryOptions,
   type RetryPolicy,
 } from '../options/retry.ts'
@@ -21,6 +22,7 @@ export const stop: NextAttempt = { retry: false }
 export class OptionsPolicy implements RetryPolicy {
   readonly maxAttempts: number
   readonly onRetry: RetryPolicy['onRetry']
+  readonly asksAboutSuccess: boolean
   readonly options: RetryOptions
   readonly #resolved: ResolvedRetry
   readonly #random: () => number
@@ -32,6 +34,7 @@ export class OptionsPolicy implements RetryPolicy {
     this.#random = random
     this.maxAttempts = this.#resolved.maxAttempts
     this.onRetry = this.#resolved.onRetry
+    this.asksAboutSuccess = this.#resolved.shouldRetry !== undefined
   }
 
   createBudget(): ShareBudget | undefined {
@@ -52,9 +55,7 @@ export class OptionsPolicy implements RetryPolicy {
     const { methods, statuses, codes } = this.#resolved
     if (response?.ok || !methods.includes(method)) return false
     if (response !== undefined) return statuses.includes(response.status)
-    // A request that could not get a connection in time would only make the queue longer.
-    if (error instanceof TimeoutError && !isRepeatable(error)) return false
-    return code !== undefined && codes.includes(code)
+    return isNetworkFailure(error, code, codes)
   }
 
   #wait(outcome: AttemptOutcome): NextAttempt {
@@ -62,14 +63,29 @@ export class OptionsPolicy implements RetryPolicy {
     const own = backoff(this.#resolved.backoff, outcome.attempt, outcome.waited, this.#random())
     const { response } = outcome
     if (!respectRetryAfter || response === undefined) return { retry: true, wait: own }
-    const asked = retryAfter(response.headers, response.status, Date.now()) ?? 0
-    if (asked > maxRetryAfter) return { retry: false, because: 'retry-after' }
-    return { retry: true, wait: Math.max(own, asked) }
+    return noSooner(own, retryAfter(response.headers, response.status, Date.now()), maxRetryAfter)
   }
+}
+
+/** An error that another attempt may not meet. */
+export function isNetworkFailure(
+  error: unknown,
+  code: string | undefined,
+  codes: readonly string[] = retryDefaults.codes,
+): boolean {
+  // A request that could not get a connection in time would only make the queue longer.
+  if (error instanceof TimeoutError && !isRepeatable(error)) return false
+  return code !== undefined && codes.includes(code)
 }
 
 const isRepeatable = ({ phase }: TimeoutError): boolean =>
   phase === 'connect' || phase === 'headers' || phase === 'attempt'
+
+/** After our own wait, but no sooner than the server asks; not at all if it asks for more than `max`. All in milliseconds. */
+export function noSooner(own: number, asked: number | undefined, max: number): NextAttempt {
+  if (asked === undefined) return { retry: true, wait: own }
+  return asked > max ? { retry: false, because: 'retry-after' } : { retry: true, wait: Math.max(own, asked) }
+}
 
 /**
  * The policy that `retry` stands for; undefined for none.
@@ -81,12 +97,14 @@ export function policyOf(
   path = 'retry',
   base?: RetryPolicy,
 ): RetryPolicy | undefined {
-  if (retry === undefined || retry === false) return undefined
+  // Other libraries hand their own `retry: 0` on to fetch.
+  if (retry === undefined || retry === false || retry === 0) return undefined
   if (retry === true) return base ?? new OptionsPolicy({}, path)
   if (typeof retry === 'number') {
     checkAttempts(retry, path)
     if (base === undefined) return new OptionsPolicy({ maxAttempts: retry }, path)
-    return { next: (outcome) => base.next(outcome), onRetry: base.onRetry, maxAttempts: retry }
+    const { onRetry, asksAboutSuccess = false } = base
+    return { next: (outcome) => base.next(outcome), onRetry, asksAboutSuccess, maxAttempts: retry }
   }
   if (isPolicy(retry)) {
     checkAttempts(retry.maxAttempts, `${path}.maxAttempts`)

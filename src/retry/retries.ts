@@ -29,13 +29,8 @@ export interface RetryStats {
 }
 
 export class Retries {
-  readonly #client: string
   readonly #origin: string | undefined
   readonly #timeouts: Timeouts | undefined
-  readonly #policy: RetryPolicy | undefined
-  readonly #hedge: number | undefined
-  /** For all calls whose policy does not bring its own. */
-  readonly #budget: RetryBudget | undefined
   /** Of policies given for single calls. */
   readonly #budgets = new WeakMap<RetryPolicy, { readonly budget: RetryBudget | undefined }>()
   readonly #counts = {
@@ -43,6 +38,9 @@ export class Retries {
     hedged: 0,
     gaveUp: { attempts: 0, total: 0, 'retry-after': 0, budget: 0, body: 0 },
   }
+
+  /** Of calls without options of their own. */
+  readonly #own: RetrySettings
 
   constructor(
     client: string,
@@ -53,52 +51,71 @@ export class Retries {
       readonly hedge: HedgeOptions | false | undefined
     },
   ) {
-    this.#client = client
-    this.#origin = options.origin
-    this.#timeouts = options.timeouts
-    this.#policy = policyOf(options.retry)
-    this.#hedge = resolveHedge(options.hedge)
-    this.#budget = (this.#policy ?? new OptionsPolicy({})).createBudget?.()
+    const { origin, timeouts, retry, hedge } = options
+    this.#origin = origin
+    this.#timeouts = timeouts
+    const policy = policyOf(retry)
+    this.#own = {
+      client,
+      policy,
+      hedge: resolveHedge(hedge),
+      budget: (policy ?? new OptionsPolicy({})).createBudget?.(),
+      total: timeouts?.total ?? Infinity,
+      counts: this.#counts,
+    }
   }
 
   /** False for a call that is sent once and has nothing to be made for it. */
   concern(init: FetchInit | undefined): boolean {
     return (
-      this.#policy !== undefined ||
-      this.#hedge !== undefined ||
+      this.#own.policy !== undefined ||
+      this.#own.hedge !== undefined ||
       (init != null &&
         (init.retry !== undefined || init.hedge !== undefined || typeof init.body === 'function'))
     )
   }
 
-  /** @throws InvalidOptionError in what it returns, as fetch does */
-  async run(send: Attempt, input: Input, init: FetchInit | undefined): Promise<OwnedResponse> {
+  /** A call, with what its retries need; bad options reject, as fetch does. */
+  run(send: Attempt, input: Input, init: FetchInit | undefined): Promise<OwnedResponse> {
     const since = performance.now()
-    const settings = this.#settings(send, init ?? {})
-    const replay = replayOf(input, init, this.#origin)
-    return new RetriedCall(settings, replay instanceof Promise ? await replay : replay, since).run()
+    let settings: RetrySettings
+    try {
+      settings = this.#settingsOf(init ?? {})
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    settings.budget?.deposit()
+    const follow = async (sent?: Promise<OwnedResponse>): Promise<OwnedResponse> =>
+      new RetriedCall(settings, send, await replayOf(input, init, this.#origin), since).run(sent)
+    if (!isBare(settings, input, init)) return follow()
+    // Most calls are answered well, and nothing has to be made for them.
+    const sent = send(input, init)
+    return sent.then(
+      (response) => (response.ok ? response : follow(sent)),
+      () => follow(sent),
+    )
   }
 
   stats(): RetryStats {
     return { ...this.#counts, gaveUp: { ...this.#counts.gaveUp } }
   }
 
-  #settings(send: Attempt, { retry, hedge, timeout }: FetchInit): RetrySettings {
+  #settingsOf({ retry, hedge, timeout }: FetchInit): RetrySettings {
+    if (retry === undefined && hedge === undefined && timeout === undefined) return this.#own
     if (typeof retry === 'object' && !isPolicy(retry) && retry?.budget !== undefined)
       throw new InvalidOptionError(
         'init.retry.budget',
         'Option init.retry.budget is for a whole client only, since its calls share it',
       )
-    const policy = retry === undefined ? this.#policy : policyOf(retry, 'init.retry', this.#policy)
+    const own = this.#own
+    const policy = retry === undefined ? own.policy : policyOf(retry, 'init.retry', own.policy)
     const timeouts = timeout === undefined ? this.#timeouts : timeoutsOf(timeout, this.#timeouts)
     return {
-      client: this.#client,
-      send,
+      ...own,
       policy,
-      hedge: hedge === undefined ? this.#hedge : resolveHedge(hedge, 'init.hedge'),
-      budget: isPolicy(retry) ? this.#budgetOf(retry) : this.#budget,
+      hedge: hedge === undefined ? own.hedge : resolveHedge(hedge, 'init.hedge'),
+      budget: isPolicy(retry) ? this.#budgetOf(retry) : own.budget,
       total: timeouts?.total ?? Infinity,
-      counts: this.#counts,
     }
   }
 
@@ -107,4 +124,19 @@ export class Retries {
     if (known === undefined) this.#budgets.set(policy, (known = { budget: policy.createBudget?.() }))
     return known.budget
   }
+}
+
+/** Only what is not answered well concerns its retries, and it can be sent as it is. */
+function isBare(
+  { policy, hedge, budget }: RetrySettings,
+  input: Input,
+  init: FetchInit | undefined,
+): boolean {
+  return (
+    hedge === undefined &&
+    policy?.asksAboutSuccess !== true &&
+    budget?.settle === undefined &&
+    typeof init?.body !== 'function' &&
+    (typeof input === 'string' || input instanceof URL)
+  )
 }

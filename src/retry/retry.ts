@@ -9,18 +9,18 @@ import type { FetchInit } from '../fetch/fetch.ts'
 import type { OwnedResponse } from '../fetch/response.ts'
 import type { AttemptOutcome, NextAttempt, RetryBudget, RetryPolicy } from '../options/retry.ts'
 import { hedged } from './hedge.ts'
+import { Outcome } from './outcome.ts'
 import { stop } from './policy.ts'
 import type { Input, Replay } from './replay.ts'
 import type { GaveUp } from './retries.ts'
 import { sleep } from './sleep.ts'
 
-/** One attempt: a call of fetch without retries. `since` is when the whole call began (`performance.now()`). */
-export type Attempt = (input: Input, init: FetchInit, since: number) => Promise<OwnedResponse>
+/** One attempt: a call of fetch without retries. `since` is when the call began (`performance.now()`), if it is not the first. */
+export type Attempt = (input: Input, init: FetchInit | undefined, since?: number) => Promise<OwnedResponse>
 
-/** What the calls of a client share, and what this one has of its own. */
+/** What holds for the retries of a call. */
 export interface RetrySettings {
   readonly client: string
-  readonly send: Attempt
   readonly policy: RetryPolicy | undefined
   /** Milliseconds without an answer after which a second request is sent. */
   readonly hedge: number | undefined
@@ -32,42 +32,40 @@ export interface RetrySettings {
 
 /** An attempt that is over, and what is to follow. */
 interface Ended {
-  readonly outcome: AttemptOutcome
+  readonly outcome: Outcome
   readonly next: NextAttempt
 }
 
 /** The only thing p-retry ever sees: it decides other errors by their messages. */
-class Failed extends Error {
-  readonly ended: Ended
-  constructor(ended: Ended) {
-    super()
-    this.ended = ended
-  }
-}
+class Failed extends Error {}
 
 /** Idempotent (RFC 9110, 9.2.2), and so sent twice without harm. */
 const mayHedge: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY'])
 
 export class RetriedCall {
   readonly #settings: RetrySettings
+  readonly #send: Attempt
   readonly #replay: Replay
   readonly #since: number
   readonly #errors: unknown[] = []
   #attempt = 0
   #waited = 0
   #gaveUp: GaveUp | undefined
+  #previous: Outcome | undefined
   #url: string
 
-  constructor(settings: RetrySettings, replay: Replay, since: number) {
+  /** @param since when the call began (`performance.now()`) */
+  constructor(settings: RetrySettings, send: Attempt, replay: Replay, since: number) {
     this.#settings = settings
+    this.#send = send
     this.#replay = replay
     this.#since = since
     this.#url = replay.url
-    settings.budget?.deposit()
   }
 
-  async run(): Promise<OwnedResponse> {
-    const first = await this.#try()
+  /** @param sent the first attempt, if it has been made */
+  async run(sent?: Promise<OwnedResponse>): Promise<OwnedResponse> {
+    const first = await this.#try(sent)
     if (!first.next.retry) return this.#conclude(first)
     const { maxAttempts } = this.#settings.policy as RetryPolicy
     let last = first
@@ -75,7 +73,7 @@ export class RetriedCall {
       last = await pRetry(
         async (number) => {
           if (number > 1) last = await this.#try()
-          if (last.next.retry) throw new Failed(last)
+          if (last.next.retry) throw new Failed()
           return last
         },
         {
@@ -92,17 +90,25 @@ export class RetriedCall {
     return this.#conclude(last)
   }
 
-  async #try(): Promise<Ended> {
+  async #try(sent?: Promise<OwnedResponse>): Promise<Ended> {
     this.#attempt++
+    const { policy, hedge } = this.#settings
     let response: OwnedResponse | undefined
     let error: unknown
     try {
-      response = await (this.#settings.hedge === undefined ? this.#send() : this.#hedge(this.#settings.hedge))
+      response = await (sent ?? (hedge === undefined ? this.#request() : this.#hedge(hedge)))
     } catch (thrown) {
       error = thrown
     }
-    const outcome = this.#outcome(response, error)
-    const { policy } = this.#settings
+    const facts = {
+      attempt: this.#attempt,
+      url: this.#url,
+      error,
+      elapsed: performance.now() - this.#since,
+      waited: this.#waited,
+      previous: this.#previous,
+    }
+    const outcome = (this.#previous = new Outcome(this.#replay, facts, response))
     // What the caller has ended, or the limit for everything, is over.
     const isOver =
       this.#replay.signal?.aborted === true || (error instanceof TimeoutError && error.phase === 'total')
@@ -111,17 +117,16 @@ export class RetriedCall {
     return { outcome, next: next instanceof Promise ? await next : next }
   }
 
-  async #send(signal?: AbortSignal): Promise<OwnedResponse> {
-    const { send } = this.#settings
+  async #request(signal?: AbortSignal): Promise<OwnedResponse> {
     const made = this.#replay.next()
     const { input, init } = made instanceof Promise ? await made : made
     const target = this.#url === this.#replay.url ? input : this.#url
-    return send(target, signal === undefined ? init : { ...init, signal }, this.#since)
+    return this.#send(target, signal === undefined ? init : { ...init, signal }, this.#since)
   }
 
   #hedge(after: number): Promise<OwnedResponse> {
     const { method, isRepeatable, signal } = this.#replay
-    if (!mayHedge.has(method) || !isRepeatable) return this.#send()
+    if (!mayHedge.has(method) || !isRepeatable) return this.#request()
     const { budget, counts } = this.#settings
     const isAllowed = (): boolean => {
       const allowed = budget?.withdraw() ?? true
@@ -129,7 +134,7 @@ export class RetriedCall {
       return allowed
     }
     return hedged(
-      (own) => this.#send(own),
+      (own) => this.#request(own),
       signal,
       after,
       isAllowed,
@@ -140,8 +145,10 @@ export class RetriedCall {
   /** True once the next attempt may be sent: everything of the last one is given up by then. */
   async #prepare({ outcome, next }: Ended): Promise<boolean> {
     if (!next.retry) return false
+    const { signal, isRepeatable } = this.#replay
+    if (signal?.aborted) throw signal.reason
     const { budget, counts, policy, total } = this.#settings
-    if (!this.#replay.isRepeatable) return this.#giveUp(outcome, 'body')
+    if (!isRepeatable) return this.#giveUp(outcome, 'body')
     if (outcome.elapsed + next.wait >= total) return this.#giveUp(outcome, 'total')
     if (budget?.withdraw(outcome) === false) return this.#giveUp(outcome, 'budget')
     counts.made++
@@ -151,11 +158,11 @@ export class RetriedCall {
       response === undefined ? error : new RetriedResponseError(response.status, redactUrl(outcome.url)),
     )
     try {
-      policy?.onRetry?.({ ...outcome, wait: next.wait })
+      policy?.onRetry?.(Object.assign(Object.create(outcome) as AttemptOutcome, { wait: next.wait }))
     } finally {
-      await (response as OwnedResponse | undefined)?.[Symbol.asyncDispose]()
+      await response?.[Symbol.asyncDispose]()
     }
-    await sleep(next.wait, this.#replay.signal)
+    await sleep(next.wait, signal)
     this.#waited = next.wait
     this.#url = next.url ?? this.#replay.url
     return true
@@ -165,8 +172,8 @@ export class RetriedCall {
     const { response, error } = outcome
     if (!next.retry && next.because !== undefined) this.#giveUp(outcome, next.because)
     if (response !== undefined) {
-      if (!next.retry) this.#settings.budget?.settle?.(this.#attempt)
-      return response as OwnedResponse
+      if (!next.retry) this.#settings.budget?.settle?.(outcome)
+      return response
     }
     const isOurs = this.#replay.signal?.aborted !== true && error instanceof Error
     const final = this.#gaveUp === 'body' ? new BodyNotReplayableError(error) : error
@@ -195,30 +202,4 @@ export class RetriedCall {
       return { client, origin, method, path, attempt, status: response?.status, code, wait, gaveUp }
     })
   }
-
-  #outcome(response: OwnedResponse | undefined, error: unknown): AttemptOutcome {
-    const { method, headers } = this.#replay
-    let made: Headers | undefined
-    return {
-      attempt: this.#attempt,
-      method,
-      url: this.#url,
-      // Most policies do not ask for them.
-      get headers() {
-        return (made ??= new Headers(headers))
-      },
-      response,
-      error,
-      code: response === undefined ? codeOf(error) : undefined,
-      elapsed: performance.now() - this.#since,
-      waited: this.#waited,
-    }
-  }
-}
-
-/** Of the error itself, or of what it says is its cause. */
-function codeOf(error: unknown): string | undefined {
-  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown }
-  if (typeof code === 'string') return code
-  return cause === undefined || cause === error ? undefined : codeOf(cause)
 }

@@ -14,7 +14,8 @@ type Step =
       readonly isChunked: boolean
       readonly after?: number
     }
-  | { readonly kind: 'reset' | 'end' | 'silence' | 'half' }
+  | { readonly kind: 'reset' | 'end' | 'half' }
+  | { readonly kind: 'silence' }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -35,13 +36,18 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 )
 
 async function play(step: Step, reply: Reply): Promise<void> {
-  if (step.kind === 'reset') return reply.reset()
-  if (step.kind === 'end') return reply.end()
-  if (step.kind === 'half') {
-    await reply.write('HTTP/1.1 503 Busy\r\ncontent-le')
-    return reply.reset()
+  switch (step.kind) {
+    case 'reset':
+      return reply.reset()
+    case 'end':
+      return reply.end()
+    case 'half':
+      await reply.write('HTTP/1.1 503 Busy\r\ncontent-le')
+      return reply.reset()
+    case 'silence':
+      return until(() => !reply.isOpen, 'the client has gone', 30_000)
+    case 'status':
   }
-  if (step.kind === 'silence') return until(() => !reply.isOpen, 'the client has gone', 30_000)
   const { status, size, isChunked, after } = step
   const framing = isChunked ? 'transfer-encoding: chunked' : `content-length: ${size}`
   const hint = after === undefined ? '' : `retry-after-ms: ${after}\r\n`

@@ -1,0 +1,52 @@
+/** What came of one attempt, as policies see it. */
+import type { OwnedResponse } from '../fetch/response.ts'
+import type { AttemptOutcome } from '../options/retry.ts'
+import type { Replay } from './replay.ts'
+
+export class Outcome implements AttemptOutcome {
+  readonly attempt: number
+  readonly method: string
+  readonly url: string
+  readonly response: OwnedResponse | undefined
+  readonly error: unknown
+  readonly code: string | undefined
+  readonly elapsed: number
+  readonly waited: number
+  readonly previous: AttemptOutcome | undefined
+  readonly #given: Replay['headers']
+  #headers: Headers | undefined
+
+  constructor(
+    { method, headers }: Replay,
+    facts: Omit<AttemptOutcome, 'method' | 'headers' | 'code' | 'response'>,
+    response: OwnedResponse | undefined,
+  ) {
+    this.attempt = facts.attempt
+    this.method = method
+    this.url = facts.url
+    this.response = response
+    this.error = facts.error
+    this.code = response === undefined ? codeOf(facts.error) : undefined
+    this.elapsed = facts.elapsed
+    this.waited = facts.waited
+    this.previous = facts.previous
+    this.#given = headers
+  }
+
+  /** Made for whoever asks. */
+  get headers(): Headers {
+    return (this.#headers ??= new Headers(this.#given))
+  }
+}
+
+/** Of the error itself, or of the nearest cause that has one. */
+function codeOf(error: unknown): string | undefined {
+  let each = error
+  // Causes may lead back to where they began.
+  for (let depth = 0; depth < 5 && typeof each === 'object' && each !== null; depth++) {
+    const { code, cause } = each as { code?: unknown; cause?: unknown }
+    if (typeof code === 'string') return code
+    each = cause
+  }
+  return undefined
+}
