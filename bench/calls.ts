@@ -2,7 +2,7 @@
 import http from 'node:http'
 import net from 'node:net'
 import { Agent, type Dispatcher, fetch as undiciFetch, request } from 'undici'
-import { type ClientOptions, createClient, drain } from '../src/index.ts'
+import { type ClientOptions, createClient, createServices, drain } from '../src/index.ts'
 import { type Make, transfers } from './transfers.ts'
 
 type Call = () => Promise<unknown>
@@ -132,9 +132,34 @@ const policyCalls: Record<string, Make> = {
   },
 }
 
+/** The same server under two names is two origins: one service for each. All calls wait but one, whose answer is not read. */
+async function beside(url: string, waiting: number): Promise<Call> {
+  const endless = new URL('/endless', url)
+  endless.hostname = 'localhost'
+  const services = createServices({
+    busy: { origin: url, connections },
+    starving: { origin: endless, connections: 1, drain: { stall: 600_000 } },
+  })
+  const answered: unknown[] = []
+  const answer = (each: unknown): void => void answered.push(each)
+  if (waiting > 0) answer(await services.fetch(endless))
+  for (let i = 0; i < waiting; i++) services.fetch(endless).then(answer, answer)
+  if (services.stats().starving.requests.waiting !== waiting) throw new Error('calls do not wait')
+  return async () => {
+    if (answered.length > 1) throw new Error('calls do not wait any more')
+    return (await services.fetch(url)).json()
+  }
+}
+
+const serviceCalls: Record<string, Make> = {
+  alone: (url) => beside(url, 0),
+  'beside one that starves': (url) => beside(url, 100),
+}
+
 export const calls: Record<string, Record<string, Make>> = {
   json: jsonCalls,
   overhead: overheadCalls,
   policies: policyCalls,
+  services: serviceCalls,
   ...transfers,
 }

@@ -26,6 +26,8 @@ const sized = (body: Buffer): Buffer => answer([`content-length: ${body.length}`
 const answers = new Map<string, Buffer>([
   ['/json', answer(['content-type: application/json', `content-length: ${json.length}`], json)],
   [`/${large}`, sized(Buffer.alloc(large, 'x'))],
+  // Longer than anybody reads ahead, and never more of it than this.
+  ['/endless', answer([`content-length: ${large}`], 'x')],
   ['/chunked', answer(['transfer-encoding: chunked'], inChunks(Buffer.alloc(chunked, 'x'), 100))],
 ])
 const received = answer(['content-length: 0'], '')

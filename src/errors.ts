@@ -85,6 +85,24 @@ export class TimeoutError extends Error {
   }
 }
 
+/** `services.fetch` was given a URL that belongs to no service, and there is none named `default`. Nothing was sent. */
+export class UnknownOriginError extends TypeError {
+  override readonly name = 'UnknownOriginError'
+  readonly code = 'ERR_DRAINED_UNKNOWN_ORIGIN'
+  /** Scheme, host and port; of a URL without a host only the scheme. */
+  readonly origin: string
+  /** Origins that have a service. */
+  readonly known: readonly string[]
+
+  /** @param services the name of its service by origin */
+  constructor(origin: string, services: ReadonlyMap<string, string>) {
+    const list = Array.from(services, ([each, name]) => `${each} (${name})`).join(', ')
+    super(`No service for ${origin}. Known: ${list === '' ? 'none' : list}`)
+    this.origin = origin
+    this.known = [...services.keys()]
+  }
+}
+
 /** A decoded body was larger than `maxResponseSize`. */
 export class ResponseTooLargeError extends Error {
   override readonly name = 'ResponseTooLargeError'

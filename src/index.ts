@@ -14,6 +14,7 @@ export {
   RetriedResponseError,
   ResponseTooLargeError,
   TimeoutError,
+  UnknownOriginError,
 } from './errors.ts'
 export type {
   BodyEvent,
@@ -26,7 +27,13 @@ export type {
   RetryEvent,
 } from './events.ts'
 export type { Fetch, FetchInit } from './fetch/fetch.ts'
-export type { ClientOptions, ConnectOptions, DrainOptions, TimeoutOptions } from './options.ts'
+export type {
+  ClientOptions,
+  ConnectOptions,
+  DrainOptions,
+  ServiceOptions,
+  TimeoutOptions,
+} from './options.ts'
 export type {
   AttemptOutcome,
   BackoffOptions,
@@ -40,5 +47,6 @@ export type {
   RetryPolicy,
 } from './options/retry.ts'
 export type { GaveUp, RetryStats } from './retry/retries.ts'
+export { createServices, type ServiceRouter, type Services, type ServicesOptions } from './services.ts'
 export { drain } from './wire/drain.ts'
 export type { OriginStats, Stats, WireStats } from './wire/stats.ts'

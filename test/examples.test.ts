@@ -31,6 +31,17 @@ const prints: Record<string, RegExp> = {
   'drop-in.ts': /50 answers, none read, at most 2 connections/,
   'per-service.ts':
     /\/whole\?sig=\*\*\* read \(complete\)[^]*\/given-up closed \(bytes\)[^]*opened 1, reset 1/,
+  'services.ts':
+    /20 calls to queue are done, 4 to blob wait[^]*No service for https:\/\/elsewhere\.example[^]*both claim/,
+  'timeouts.ts': new RegExp(
+    [
+      '^connect  GET https://127.0.0.1:\\d+/ took longer than the 100 ms of timeout.connect',
+      'queue    GET http://127.0.0.1:\\d+/waits took longer than the 50 ms of timeout.queue',
+      'headers  GET http://127.0.0.1:\\d+/silent\\?sig=\\*\\*\\* took longer than the 50 ms of timeout.headers',
+      'body     GET http://127.0.0.1:\\d+/stalls took longer than the 50 ms of timeout.body',
+      'total    GET http://127.0.0.1:\\d+/ticks took longer than the 300 ms of timeout.total\n$',
+    ].join('\n'),
+  ),
   'around-undici.ts':
     /discard: drained, 100000 bytes[^]*20 answers of Node's fetch, none read, at most 8 connections/,
   'retry-storage.ts':

@@ -7,6 +7,7 @@ import { memory } from './memory.ts'
 import { overhead } from './overhead.ts'
 import { policies } from './policies.ts'
 import { retries } from './retries.ts'
+import { services } from './services.ts'
 import { speed } from './speed.ts'
 import { timewait } from './timewait.ts'
 import { transfer } from './transfer.ts'
@@ -22,4 +23,5 @@ export const sections: Record<string, Section> = {
   allocation,
   policies,
   retries,
+  services,
 }

@@ -1,0 +1,32 @@
+/** A service whose connection is held, and for which calls wait, beside one that is busy. */
+import { atLeast, measure, rateRows } from '../rates.ts'
+import type { Section } from '../report.ts'
+import { startOrigin } from '../run.ts'
+import { json } from '../shapes.ts'
+
+const [starved, alone] = ['beside one that starves', 'alone']
+
+export const services: Section = async ({ rounds = 25, seconds = 0.15 }) => {
+  const origin = await startOrigin('canned')
+  const rates = await measure(origin, {
+    operation: 'services',
+    clients: [starved, alone],
+    url: `${origin.url}/json`,
+    expected: json,
+    atOnce: 50,
+    rounds,
+    seconds,
+  })
+  await origin.stop()
+  return {
+    tables: [
+      {
+        title:
+          'Small JSON through services.fetch, while 100 calls to another service wait for its one connection',
+        rows: rateRows(rates, '50 at once', { base: alone }),
+      },
+    ],
+    verdicts: [atLeast(rates, starved, alone, 0.9, 'services, small JSON, 50 at once')],
+    figures: rates,
+  }
+}
