@@ -4,6 +4,7 @@
  *     client.fetch → retry/ (attempts) → fetch/ (the short lane, or undici's own fetch) → wire/drain (one Body per response) → wire/agent → socket
  */
 import { type Dispatcher, getGlobalDispatcher } from 'undici'
+import { baseOf } from './fetch/address.ts'
 import { type CallDefaults, type Fetch, type FetchInit, fetchOn, type Route, routeTo } from './fetch/fetch.ts'
 import { Retries, type RetryStats } from './retry/retries.ts'
 import type { Attempt } from './retry/retry.ts'
@@ -48,7 +49,7 @@ export function createClient(options?: ClientOptions): Client {
   const drain = createDrain(resolved.drain, name, limit)
   const dispatcher = drain.over(pool)
   const defaults: CallDefaults = {
-    origin: origin === undefined ? undefined : String(origin),
+    origin: origin === undefined ? undefined : baseOf(origin),
     headers,
     timeouts: Object.keys(timeout).length === 0 ? undefined : timeout,
     maxResponseSize,

@@ -6,6 +6,7 @@ import type { Dispatcher } from 'undici'
 import { BodyGivenUpError, type Phase, TimeoutError } from '../errors.ts'
 import { redactUrl } from '../events.ts'
 import type { Timeouts } from '../options.ts'
+import { withoutFragment } from './address.ts'
 import { ResponseBody } from './body.ts'
 import type { Deadline } from './deadline.ts'
 import { type Coding, readCodings } from './decode.ts'
@@ -31,18 +32,13 @@ export interface HopCall {
   /** The server has said that this connection is not for this request (421); it is asked once more. */
   wasMisdirected: boolean
   goOn(request: Outgoing): void
-  answer(response: OwnedResponse): void
+  answer(response: OwnedResponse, status: number): void
   settle(): void
   end(reason: unknown): void
 }
 
 const join = (value: string | string[] | undefined): string | undefined =>
   Array.isArray(value) ? value.join(', ') : value
-
-const withoutFragment = (href: string): string => {
-  const at = href.indexOf('#')
-  return at === -1 ? href : href.slice(0, at)
-}
 
 const hasNoBody = (method: string, status: number): boolean =>
   method === 'HEAD' || status === 204 || status === 205 || status === 304
@@ -67,14 +63,15 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
   send(dispatch: Dispatch): void {
     const { url, method, headers, body } = this.#request
     const { timeouts } = this.#call.options
-    const { href, origin } = url
+    const { href, place } = url
+    const { origin } = place
     const isEmptyUpload = body === null && (method === 'POST' || method === 'PUT')
     const opts: Dispatcher.DispatchOptions = {
       origin,
       // From the address itself: `pathname` and `search` would lose a question mark with nothing behind it.
       path: withoutFragment(href).slice(origin.length),
       method,
-      headers: toWire(headers, url, origin, isEmptyUpload ? 0 : (body?.length ?? null)),
+      headers: toWire(headers, place, isEmptyUpload ? 0 : (body?.length ?? null)),
       body: (body?.send() ?? null) as Dispatcher.DispatchOptions['body'] & {},
     }
     // undici's own would end a call sooner than a longer limit of ours.
@@ -221,7 +218,7 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
       type: call.isCrossOrigin ? 'cors' : 'basic',
     } as const
     if (hasNoBody(method, status)) {
-      call.answer(newResponse(start, null))
+      call.answer(newResponse(start, null), status)
       call.settle()
       return
     }
@@ -229,7 +226,7 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
     const source = { kind: 'incoming', incoming, arrived: none } as const
     const response = newResponse(start, new ResponseBody(source, codings, call.options.maxResponseSize))
     incoming.watch(response)
-    call.answer(response)
+    call.answer(response, status)
   }
 
   #fail(error: Error): void {

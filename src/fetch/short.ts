@@ -2,6 +2,7 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Phase } from '../errors.ts'
 import type { Timeouts } from '../options.ts'
+import type { Address } from './address.ts'
 import { Deadline } from './deadline.ts'
 import { Hop, type Dispatch, type HopCall } from './hop.ts'
 import type { Outgoing } from './request.ts'
@@ -40,7 +41,7 @@ class Call implements HopCall {
   readonly timing: Timing = new Timing()
   readonly deadline: Deadline | undefined
   readonly #dispatch: Dispatch
-  readonly #firstUrl: URL
+  readonly #firstUrl: Address
   readonly #signal: AbortSignal | null
   #hop: Hop
   /** Until they are called: afterwards they would lead to the Response, which could never be collected. */
@@ -82,15 +83,15 @@ class Call implements HopCall {
 
   /** The next hop: once the packet is read to its end, since it often holds the end of this body too, and frees the connection. */
   goOn(request: Outgoing): void {
-    if (request.url.origin !== this.#firstUrl.origin) this.isCrossOrigin = true
+    if (request.url.place.origin !== this.#firstUrl.place.origin) this.isCrossOrigin = true
     this.#hop = new Hop(this, request)
     queueMicrotask(() => {
       if (this.#resolve !== undefined) this.#hop.send(this.#dispatch)
     })
   }
 
-  answer(response: OwnedResponse): void {
-    this.#status = response.status
+  answer(response: OwnedResponse, status: number): void {
+    this.#status = status
     this.deadline?.answered()
     this.#resolve?.(response)
     this.#resolve = this.#reject = undefined

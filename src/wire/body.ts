@@ -95,7 +95,8 @@ export class Body extends Rostered implements Handler, TurnTask {
 
   /** A forwarding proxy is sent the origin before the path, and `query` comes behind it; a redirect below us goes elsewhere. */
   maySend(method: string, path: string): boolean {
-    return this.#hasMoved || (method === this.#account.method && path.includes(this.#account.path))
+    const { method: own, path: asked } = this.#account
+    return this.#hasMoved || (method === own && (path === asked || path.includes(asked)))
   }
 
   onSocket(socket: Socket): void {
@@ -217,7 +218,7 @@ export class Body extends Rostered implements Handler, TurnTask {
   onResume(): void {
     if (this.#state !== 'holding') return
     this.#isTouched = true
-    this.#origin.removeUntouched(this)
+    if (this.waitingSince !== 0) this.#origin.removeUntouched(this)
     this.#state = 'flowing'
     this.#flush()
   }

@@ -46,7 +46,9 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
   const origins = new Map<string, Origin>()
   const gone = newCounts()
 
-  function originOf(name: string): Origin {
+  function originOf(given: string): Origin {
+    // Credentials are in no name; looking for them in every request would cost more than all else here.
+    const name = given.includes('@') ? redactUrl(given) : given
     let origin = origins.get(name)
     if (origin === undefined) {
       if (origins.size >= maxRemembered) forgetIdle()
@@ -74,8 +76,7 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
         return false
       }
       const name = String(opts.origin ?? '')
-      // Credentials are in no name; looking for them in every request would cost more than all else here.
-      const origin = originOf(name.includes('@') ? redactUrl(name) : name)
+      const origin = origins.get(name) ?? originOf(name)
       const body = new Body(opts, modern, origin, limits)
       const complete = withDefaults(opts, modern !== handler)
       if (origin.isWorthWaiting) {

@@ -1,6 +1,7 @@
 /** What is known of one origin: its sockets, who waits, the open bodies, and how fast it is. Decides who is reclaimed. */
 import type { Socket } from 'node:net'
 import { type EndedBy, publish, type Outcome, type Reason } from '../events.ts'
+import { atTurnEnd, type TurnTask } from '../turn.ts'
 import { Deferred, patience } from './deferred.ts'
 import { isHttp2 } from './internals.ts'
 import { Roster, type Rostered } from './roster.ts'
@@ -47,7 +48,7 @@ const fading = 1.5
 /** Bytes below which a body's speed says more about the scheduler than about the link. */
 export const leastForSpeed: number = 16 * 1024
 
-export class Origin {
+export class Origin implements TurnTask {
   readonly name: string
   readonly counts: Counts = newCounts()
   /** Moving average of the milliseconds a new connection took. */
@@ -129,7 +130,8 @@ export class Origin {
     return false
   }
 
-  readonly #onSettled = (): void => {
+  /** undici has freed the connections whose response has ended in this turn. */
+  onTurnEnd(): void {
     this.#settling = 0
   }
 
@@ -146,12 +148,12 @@ export class Origin {
   /** The connection has no more to do with this body. */
   leave(body: Tracked, socket: Socket | undefined): void {
     this.#waiters.remove(body)
-    this.#untouched.delete(body)
+    if (body.waitingSince !== 0) this.#untouched.delete(body)
     if (!this.#live.remove(body) || socket === undefined) return
     const connection = this.#connections.get(socket)
     if (connection === undefined || --connection.active > 0) return
     this.#busy--
-    if (this.#settling++ === 0) setImmediate(this.#onSettled)
+    if (this.#settling++ === 0) atTurnEnd(this)
     this.#deferred.onFree()
   }
 
