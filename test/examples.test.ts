@@ -25,6 +25,9 @@ function run(...args: string[]): Promise<Ran> {
 }
 
 const prints: Record<string, RegExp> = {
+  'hedge.ts': /30 calls, 3\d requests, hedged \d+, in flight 0\nthe slowest took less than three seconds/,
+  'retry.ts':
+    /attempt 2 was answered with 503\nGET: done\nPUT: done, 6 requests, 1 connection\noutage: 100 calls, all 503, at most 132/,
   'drop-in.ts': /50 answers, none read, at most 2 connections/,
   'per-service.ts':
     /\/whole\?sig=\*\*\* read \(complete\)[^]*\/given-up closed \(bytes\)[^]*opened 1, reset 1/,
