@@ -64,6 +64,8 @@ export class Origin implements TurnTask {
   #timer: NodeJS.Timeout | undefined
   #isReviewDue = false
   readonly #deferred = new Deferred()
+  /** Connections that are being reset, and no longer there for anybody. */
+  #closing = 0
   /** Connections with a request on them. */
   #busy = 0
   /** Connections whose response has ended in this turn of the event loop: undici frees them at its end. */
@@ -192,6 +194,7 @@ export class Origin implements TurnTask {
     const connection = this.#connections.get(socket)
     if (connection === undefined) return
     this.#connections.delete(socket)
+    if (connection.reset) this.#closing--
     if (connection.active > 0) this.#busy--
   }
 
@@ -211,6 +214,7 @@ export class Origin implements TurnTask {
     if (connection === undefined || connection.reset) return
     connection.reset = true
     this.counts.reset++
+    this.#closing++
   }
 
   noteConnect(ms: number): void {
@@ -296,6 +300,6 @@ export class Origin implements TurnTask {
   }
 
   #isFull(): boolean {
-    return this.scope.limit === undefined || this.#connections.size >= this.scope.limit
+    return this.scope.limit === undefined || this.#connections.size - this.#closing >= this.scope.limit
   }
 }
