@@ -10,6 +10,12 @@ import { createAgent } from './wire/agent.ts'
 import { createDrain } from './wire/drain.ts'
 import type { ClientStats } from './wire/stats.ts'
 
+/** Options by the dispatcher they made: adapters hold what an SDK asks for against them. */
+const madeWith = new WeakMap<Dispatcher, ClientOptions>()
+
+/** @internal What a client's dispatcher was made with; a dispatcher of somebody else's decides for itself. */
+export const optionsOf = (dispatcher: Dispatcher): ClientOptions => madeWith.get(dispatcher) ?? { dispatcher }
+
 /** One remote service with its own bounded pool. */
 export interface Client {
   readonly name: string
@@ -40,6 +46,7 @@ export function createClient(options?: ClientOptions): Client {
   const limit = owned ? (resolved.connections ?? clientDefaults.connections) : undefined
   const drain = createDrain(resolved.drain, name, limit)
   const dispatcher = drain.over(pool)
+  madeWith.set(dispatcher, resolved)
   const defaults: CallDefaults = {
     origin: origin === undefined ? undefined : String(origin),
     headers,
