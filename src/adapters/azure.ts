@@ -8,7 +8,7 @@ import { answer, type AzureResponse } from './azure/answer.ts'
 import { sendError } from './azure/errors.ts'
 import { Exchange } from './azure/exchange.ts'
 import { refuseOther } from './azure/refused.ts'
-import { type AzureRequest, toOutgoing } from './azure/request.ts'
+import { type AzureRequest, encoded, toOutgoing } from './azure/request.ts'
 
 export type { AzureResponse } from './azure/answer.ts'
 export type { AzureRequest } from './azure/request.ts'
@@ -37,7 +37,8 @@ export function azureHttpClient(client: Pick<Client, 'dispatcher'>): AzureHttpCl
   return {
     async sendRequest<R extends AzureRequest>(request: R): Promise<AzureResponse<R>> {
       refuseOther(request, options)
-      const outgoing = await toOutgoing(request)
+      const form = request.body instanceof FormData ? await encoded(request.body) : undefined
+      const outgoing = toOutgoing(request, form)
       return new Promise((resolve, reject) => {
         const exchange = new Exchange({
           signal: request.abortSignal ?? undefined,

@@ -22,8 +22,8 @@ export interface Sink {
 /** Any `AbortSignal`, Azure's own among them. */
 export interface SignalLike {
   readonly aborted: boolean
-  addEventListener(type: 'abort', listener: (...args: never[]) => void): void
-  removeEventListener(type: 'abort', listener: (...args: never[]) => void): void
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
 }
 
 /** What an exchange needs to know of its call. */

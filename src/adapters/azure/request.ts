@@ -57,7 +57,7 @@ export interface Outgoing {
 const hopByHop = /^(transfer-encoding|keep-alive|expect)$/i
 
 /** @throws Error for an http: address where only https: was allowed, as the SDK's own client does */
-export async function toOutgoing(request: AzureRequest): Promise<Outgoing> {
+export function toOutgoing(request: AzureRequest, form?: Blob): Outgoing {
   const { headers, method } = request
   const url = new URL(request.url)
   const compat = isCompat(headers)
@@ -68,7 +68,7 @@ export async function toOutgoing(request: AzureRequest): Promise<Outgoing> {
     : (headers as PipelineHeaders).toJSON({ preserveCase: true })
   for (const name of Object.keys(raw)) if (hopByHop.test(name)) delete raw[name]
   const accepted = (headers as PipelineHeaders).get('accept-encoding')
-  const body = await toBody(request.body, raw)
+  const body = form === undefined ? toBody(request.body) : withType(form, raw)
   // The compat layer of the SDKs hands disableKeepAlive on as keepAlive, without turning it round.
   const closes = compat ? request.keepAlive === true : request.disableKeepAlive === true
   const options: Dispatcher.DispatchOptions = {
@@ -83,25 +83,25 @@ export async function toOutgoing(request: AzureRequest): Promise<Outgoing> {
   return { options, isCompat: compat, decodes }
 }
 
-async function toBody(given: unknown, headers: Record<string, string>): Promise<unknown> {
+function toBody(given: unknown): unknown {
   const body: unknown = typeof given === 'function' ? (given as () => unknown)() : given
   if (!body) return null
   if (typeof body === 'string' || Buffer.isBuffer(body)) return body
   if (ArrayBuffer.isView(body)) return Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   if (body instanceof ArrayBuffer || body instanceof SharedArrayBuffer) return Buffer.from(body)
-  if (body instanceof FormData) return toBlob(body, headers)
   if (body instanceof Blob) return body.size === 0 ? null : body
   if (body instanceof ReadableStream) return Readable.fromWeb(body as never)
   if (isNodeStream(body)) return toStream(body)
   throw new Error('Unrecognized body type')
 }
 
-async function toBlob(form: FormData, headers: Record<string, string>): Promise<Blob> {
-  const blob = await new Response(form).blob()
+/** A form as it is sent; its type names the boundary. */
+export const encoded = (form: FormData): Promise<Blob> => new Response(form).blob()
+
+function withType(form: Blob, headers: Record<string, string>): Blob {
   for (const name of Object.keys(headers)) if (/^content-type$/i.test(name)) delete headers[name]
-  // It names the boundary.
-  headers['Content-Type'] = blob.type
-  return blob
+  headers['Content-Type'] = form.type
+  return form
 }
 
 const isNodeStream = (value: unknown): value is NodeJS.ReadableStream =>
@@ -109,8 +109,8 @@ const isNodeStream = (value: unknown): value is NodeJS.ReadableStream =>
 
 /** A stream can be sent once; half of one, or nothing of it, would otherwise be taken for the whole. */
 function toStream(stream: NodeJS.ReadableStream): NodeJS.ReadableStream {
-  const { destroyed, readableEnded, readableDidRead } = stream as Readable
-  if (destroyed || readableEnded || readableDidRead)
+  const { destroyed, readableEnded } = stream as Readable
+  if (destroyed || readableEnded)
     throw new Error(
       'The body is a stream that has been read already: pass a function that makes one, to send it again',
     )

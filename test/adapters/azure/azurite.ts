@@ -82,7 +82,7 @@ export interface Services {
   readonly blobs: BlobServiceClient
   readonly queues: QueueServiceClient
   readonly tables: TableServiceClient
-  table(name: string): TableClient
+  readonly table: (name: string) => TableClient
 }
 
 type Addresses = Readonly<Record<'blob' | 'queue' | 'table', { readonly url: string }>>
