@@ -39,11 +39,13 @@ export interface Call {
 }
 
 export class Exchange implements Dispatcher.DispatchHandler {
-  readonly #call: Call
+  readonly #signal: SignalLike | undefined
+  readonly #onProgress: Call['onProgress']
+  /** Let go with the headers: it leads to the response, and that to a stream which must be collectable. */
+  #call: Call | undefined
   #controller: Controller | undefined
   #sink: Sink | undefined
   #timer: NodeJS.Timeout | undefined
-  #isAnswered = false
   /** Aborted before it had a connection. */
   #reason: Error | undefined
   #sent = 0
@@ -51,6 +53,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   constructor(call: Call) {
     this.#call = call
+    this.#signal = call.signal
+    this.#onProgress = call.onProgress
   }
 
   get controller(): Controller {
@@ -58,7 +62,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   send(dispatch: Dispatcher['dispatch'], options: Dispatcher.DispatchOptions): void {
-    const { signal, timeout } = this.#call
+    const timeout = this.#call?.timeout ?? 0
+    const signal = this.#signal
     if (signal?.aborted === true) {
       this.#fail(new AbortError(aborted.before))
       return
@@ -77,7 +82,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#isDone) return
     this.#isDone = true
     clearTimeout(this.#timer)
-    this.#call.signal?.removeEventListener('abort', this.#onAbort)
+    this.#signal?.removeEventListener('abort', this.#onAbort)
   }
 
   // ---- from the wire
@@ -88,18 +93,18 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onBodySent(chunk: Uint8Array | string): void {
-    const { onProgress } = this.#call
-    if (onProgress === undefined || this.#isDone) return
+    if (this.#onProgress === undefined || this.#isDone) return
     this.#sent += Buffer.byteLength(chunk)
-    onProgress({ loadedBytes: this.#sent })
+    this.#onProgress({ loadedBytes: this.#sent })
   }
 
   onResponseStart(controller: Controller, status: number, headers: WireHeaders): void {
-    if (status < 200 || this.#isDone) return
+    const call = this.#call
+    if (status < 200 || call === undefined) return
     this.#controller = controller
-    this.#isAnswered = true
+    this.#call = undefined
     clearTimeout(this.#timer)
-    this.#sink = this.#call.answer(status, headers)
+    this.#sink = call.answer(status, headers)
     if (this.#sink === undefined) this.done()
   }
 
@@ -113,7 +118,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_: Controller | null, error: Error): void {
     if (this.#isDone) return
-    if (this.#isAnswered) this.#sink?.fail(bodyError(error))
+    if (this.#call === undefined) this.#sink?.fail(bodyError(error))
     else this.#fail(error)
   }
 
@@ -121,7 +126,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   readonly #onAbort = (): void => {
     if (this.#isDone) return
-    if (this.#isAnswered) {
+    if (this.#call === undefined) {
       this.#sink?.abort(new AbortError(aborted.after))
       return
     }
@@ -133,6 +138,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #fail(error: Error): void {
     this.done()
-    void this.#call.fail(error)
+    const call = this.#call
+    this.#call = undefined
+    void call?.fail(error)
   }
 }

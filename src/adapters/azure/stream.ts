@@ -39,6 +39,8 @@ export class StreamEnd extends Watched implements Sink {
   /** Bytes taken although nobody asked for them. */
   #early: number
   #isPaused = false
+  /** Read beyond the early bytes. */
+  #isTouched = false
   #hasEnded = false
   #isDone = false
   #failure: Error | undefined
@@ -70,7 +72,11 @@ export class StreamEnd extends Watched implements Sink {
     this.#early -= chunk.length
     const stream = this.stream.deref()
     // Collected, and about to be given up.
-    if (stream === undefined || stream.push(chunk)) return
+    if (stream === undefined) return
+    if (stream.push(chunk)) {
+      if (this.#early <= 0 && !this.#isTouched) this.#touch()
+      return
+    }
     this.#reader = undefined
     if (this.#early <= 0) this.#pause()
   }
@@ -101,6 +107,7 @@ export class StreamEnd extends Watched implements Sink {
     this.#reader = stream
     if (!this.#isPaused) return
     this.#isPaused = false
+    this.#isTouched = true
     this.#controller.resume()
   }
 
@@ -126,6 +133,17 @@ export class StreamEnd extends Watched implements Sink {
     if (this.#hasEnded) return
     this.#hasEnded = true
     this.#controller.abort(reason)
+  }
+
+  /** Somebody has kept up from the start, and the wire, which never stopped, has to know. */
+  #touch(): void {
+    this.#isTouched = true
+    // Not now: undici's parser must not be entered twice.
+    queueMicrotask(() => {
+      if (this.#isPaused || this.#hasEnded) return
+      this.#controller.pause()
+      this.#controller.resume()
+    })
   }
 
   #pause(): void {
