@@ -10,7 +10,6 @@ import { outcomeOf } from './outcome.ts'
 
 const MiB = 1024 * 1024
 const every = new Set([Infinity])
-const value = (of: unknown): unknown => ({ value: of })
 const abortError = (message: string): object => ({
   name: 'AbortError',
   code: undefined,
@@ -215,9 +214,15 @@ describe('requests', () => {
     const three = 'content-length: 3'
     const chunked = 'transfer-encoding: chunked'
     await expectOfBoth(whole('200 OK'), run, [
-      ...[three, three, three, three, three],
-      ...[chunked, chunked],
-      ...['content-length: 0', 'content-length: 0'],
+      three,
+      three,
+      three,
+      three,
+      three,
+      chunked,
+      chunked,
+      'content-length: 0',
+      'content-length: 0',
     ])
   })
 

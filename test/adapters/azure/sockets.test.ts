@@ -127,9 +127,8 @@ test('a download somebody reads, however slowly, is not taken for another reques
   const blob = blobOf(services({ blob: at, queue: at, table: at }, azureHttpClient(client)))
   const [read] = await unread(blob, 1)
   const iterator = (read as NodeJS.ReadableStream)[Symbol.asyncIterator]()
-  let bytes = 0
-  const readOn = async (): Promise<void> => void (bytes += ((await iterator.next()).value as Buffer).length)
-  while (bytes < MiB) await readOn()
+  const readOn = async (): Promise<number> => ((await iterator.next()).value as Buffer).length
+  for (let bytes = 0; bytes < MiB;) bytes += await readOn()
   const before = reclaimed
   const waiting = unread(blob, 1)
   await until(() => client.stats().requests.waiting === 1, 'somebody waits for its connection')
