@@ -30,6 +30,9 @@ const prints: Record<string, RegExp> = {
     /\/whole\?sig=\*\*\* read \(complete\)[^]*\/given-up closed \(bytes\)[^]*opened 1, reset 1/,
   'around-undici.ts':
     /discard: drained, 100000 bytes[^]*20 answers of Node's fetch, none read, at most 8 connections/,
+  'azure-blob.ts':
+    /uploaded 1048576\ndownloaded the same\n50 downloads, none read, at most 16 connections\nmissing: 404\n/,
+  'azure-queue-table.ts': /one: 3\nthree: 5\ntwo: 3\n\d+ requests, at most 4 connections\n/,
 }
 
 for (const file of fs.readdirSync(path.join(root, 'examples')).filter((name) => name.endsWith('.ts'))) {

@@ -112,7 +112,7 @@ export class StreamEnd extends Watched implements Sink {
   }
 
   onDestroy(error: Error | null): void {
-    this.giveUp(error ?? new BodyGivenUpError())
+    this.giveUp(error)
   }
 
   // ---- from whoever ends it
@@ -124,7 +124,7 @@ export class StreamEnd extends Watched implements Sink {
     else stream.destroy(error)
   }
 
-  giveUp(reason: Error): void {
+  giveUp(reason: Error | null): void {
     if (this.#isDone) return
     this.#isDone = true
     this.#reader = undefined
@@ -132,7 +132,7 @@ export class StreamEnd extends Watched implements Sink {
     this.#onDone()
     if (this.#hasEnded) return
     this.#hasEnded = true
-    this.#controller.abort(reason)
+    this.#controller.abort(reason ?? new BodyGivenUpError())
   }
 
   /** Somebody has kept up from the start, and the wire, which never stopped, has to know. */
