@@ -41,6 +41,7 @@ interface Header {
 export class ResponseHeaders {
   readonly #headers = new Map<string, Header>()
 
+  /** @param wire by lower-case names */
   constructor(wire: WireHeaders) {
     for (const name in wire) {
       const value = joined(name, wire[name])
@@ -113,6 +114,8 @@ export class ResponseHeaders {
   }
 
   clone(): ResponseHeaders {
-    return new ResponseHeaders(this.rawHeaders())
+    const copy = new ResponseHeaders({})
+    for (const [name, value] of this) copy.set(name, value)
+    return copy
   }
 }
