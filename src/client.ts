@@ -39,13 +39,16 @@ export function createClient(options?: ClientOptions): Client {
   const { dispatcher: pool, owned } = createAgent(resolved)
   const limit = owned ? (resolved.connections ?? clientDefaults.connections) : undefined
   const drain = createDrain(resolved.drain, name, limit)
-  const dispatcher = drain.over(pool)
+  const dispatcher = drain.over(pool, owned)
   const defaults: CallDefaults = {
     origin: origin === undefined ? undefined : String(origin),
     headers,
     timeouts: Object.keys(timeout).length === 0 ? undefined : timeout,
     maxResponseSize,
+    busy: (at) => drain.busy(at, owned),
   }
+  /** Of calls on another dispatcher. */
+  const elsewhere: CallDefaults = { ...defaults, busy: (at) => drain.busy(at, false) }
   const own = routeTo(dispatcher, owned)
   const routes = new WeakMap<Dispatcher, Route>()
 
@@ -76,12 +79,9 @@ export function createClient(options?: ClientOptions): Client {
     dispatcher,
     fetch(input: string | URL | Request, init?: FetchInit | RequestInit) {
       const chosen = chosenBy(init as FetchInit | undefined)
-      return fetchOn(
-        chosen === undefined ? own : routeOf(chosen),
-        input,
-        init as FetchInit | undefined,
-        defaults,
-      )
+      return chosen === undefined
+        ? fetchOn(own, input, init as FetchInit | undefined, defaults)
+        : fetchOn(routeOf(chosen), input, init as FetchInit | undefined, elsewhere)
     },
     stats: () => drain.stats(),
     close,

@@ -6,6 +6,7 @@ export { discard, type Discarded } from './discard.ts'
 export {
   BodyGivenUpError,
   BodyReclaimedError,
+  type BusyPool,
   InvalidOptionError,
   type Phase,
   type ReclaimedBody,

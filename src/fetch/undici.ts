@@ -31,17 +31,18 @@ export async function fetchLong(
   const gate = new Gate()
   const complete = { ...rest, dispatcher: behind(gate, dispatcher) } as UndiciInit
   if (options.headers !== undefined) complete.headers = withDefaults(target, rest, options.headers)
-  if (options.timeouts !== undefined) gate.deadline = limit(target, complete, options)
+  if (options.timeouts !== undefined) gate.deadline = limit(target, complete, options, gate)
   // With integrity metadata, fetch itself reads the body before it answers.
   if (rest.integrity || (target instanceof UndiciRequest && target.integrity)) gate.open()
   try {
     return wrap(await undiciFetch(target, complete), gate, options.maxResponseSize)
   } catch (error) {
     gate.deadline?.end()
+    gate.leaveQueue(new BodyGivenUpError())
     const cause = (error as Error | undefined)?.cause as NodeJS.ErrnoException | undefined
     const most = options.timeouts?.connect
     if (most === undefined || cause?.code !== 'UND_ERR_CONNECT_TIMEOUT') throw error
-    throw timeoutError('connect', most, target, rest, cause)
+    throw timeoutError('connect', most, target, rest, { cause })
   }
 }
 
@@ -57,14 +58,22 @@ function withDefaults(
 }
 
 /** Time limits end a call of undici's as its signal does. */
-function limit(target: UndiciInput, init: UndiciInit, { timeouts = {} }: CallOptions): Deadline {
+function limit(
+  target: UndiciInput,
+  init: UndiciInit,
+  { timeouts = {}, busy }: CallOptions,
+  gate: Gate,
+): Deadline {
   const late = new AbortController()
   const given = init.signal ?? (target instanceof UndiciRequest ? target.signal : undefined)
   // What is no signal is for undici to refuse.
   if (given === undefined || given instanceof AbortSignal)
     init.signal = given === undefined ? late.signal : AbortSignal.any([given, late.signal])
   return new Deadline(timeouts, {
-    onLate: (phase, most) => late.abort(timeoutError(phase, most, target, init)),
+    onLate: (phase, most) => {
+      const pool = phase === 'queue' ? busy(gate.origin) : undefined
+      late.abort(timeoutError(phase, most, target, init, { pool }))
+    },
   })
 }
 
@@ -73,12 +82,12 @@ function timeoutError(
   most: number,
   target: UndiciInput,
   init: UndiciInit,
-  cause?: Error,
+  options: ConstructorParameters<typeof TimeoutError>[4],
 ): TimeoutError {
   const isRequest = target instanceof UndiciRequest
   const method = init.method ?? (isRequest ? target.method : 'GET')
   const url = isRequest ? target.url : String(target)
-  return new TimeoutError(phase, most, method, redactUrl(url), cause === undefined ? undefined : { cause })
+  return new TimeoutError(phase, most, method, redactUrl(url), options)
 }
 
 /** The same stream, in which a read that waits has the time of `timeout.body`. */

@@ -12,6 +12,7 @@ import type { Dispatcher } from 'undici'
 import { BodyGivenUpError, BodyReclaimedError } from '../errors.ts'
 import { type EndedBy, type Outcome, publish, type Reason } from '../events.ts'
 import type { ResolvedDrain } from '../options.ts'
+import type { QueueAware } from '../queued.ts'
 import { atTurnEnd, type TurnTask } from '../turn.ts'
 import { Account } from './account.ts'
 import { Ahead } from './ahead.ts'
@@ -25,9 +26,19 @@ import { Draining, howToEnd } from './settle.ts'
 import { expectSocket } from './sockets.ts'
 
 type Controller = Dispatcher.DispatchController
-type Handler = Dispatcher.DispatchHandler
+type Handler = Dispatcher.DispatchHandler & QueueAware
 type Headers = ResponseHead['headers']
 type State = 'waiting' | 'flowing' | 'holding' | 'draining' | 'done'
+
+/** Of a request that was given up in the queue of a dispatcher, which keeps the rest. */
+const nobody: Handler = {}
+
+/** Leaves what a dispatcher looks at before it starts a request. */
+function hollow(opts: Dispatcher.DispatchOptions): void {
+  for (const name of Object.keys(opts)) {
+    if (name !== 'origin' && name !== 'path' && name !== 'method') delete opts[name as keyof typeof opts]
+  }
+}
 
 export class Body extends Rostered implements Handler, TurnTask {
   /** When it was dispatched. */
@@ -36,10 +47,12 @@ export class Body extends Rostered implements Handler, TurnTask {
   waitingSince = 0
   startedAt = 0
   wire: Controller | null = null
-  readonly #handler: Handler
+  readonly isPooled: boolean
+  hasPlace = false
+  #handler: Handler
   readonly #origin: Origin
   readonly #limits: ResolvedDrain
-  readonly #reader: Reader = new Reader(this)
+  #reader: Reader = new Reader(this)
   readonly #dispatch: Dispatcher['dispatch']
   /** To send it again with, until the first byte of the response. */
   #opts: Dispatcher.DispatchOptions | undefined
@@ -50,6 +63,9 @@ export class Body extends Rostered implements Handler, TurnTask {
   #bodyBegun = false
   /** The present connection had carried requests before. */
   #isOnReused = false
+  #isAnnounced = false
+  /** Its reader is hearing of the start; nothing is written yet. */
+  #isStarting = false
   /** Its reader has heard of the first start, and hears of no other. */
   #isResent = false
   /** The reader knows that the request was sent. */
@@ -76,8 +92,10 @@ export class Body extends Rostered implements Handler, TurnTask {
     handler: Handler,
     origin: Origin,
     limits: ResolvedDrain,
+    isPooled: boolean,
   ) {
     super()
+    this.isPooled = isPooled
     this.#dispatch = dispatch
     this.#opts = opts
     this.#account = new Account(origin, opts.method, opts.path)
@@ -89,8 +107,23 @@ export class Body extends Rostered implements Handler, TurnTask {
     origin.wait(this)
   }
 
-  /** What a dispatcher throws (one of undici's own does not) reaches the reader like any other failure. */
+  /** To the wire, or into the queue; the reader can take it back from either. */
   send(): boolean {
+    if (!this.#isAnnounced) {
+      this.#isAnnounced = true
+      this.#handler.onRequestQueued?.(this.#reader)
+    }
+    return this.#state !== 'done' && this.#origin.admits(this) && this.#toWire()
+  }
+
+  onAdmitted(): void {
+    this.#hadRoom = false
+    this.#origin.wait(this)
+    this.#toWire()
+  }
+
+  /** What a dispatcher throws (one of undici's own does not) reaches the reader like any other failure. */
+  #toWire(): boolean {
     try {
       return this.#dispatch(this.#opts as Dispatcher.DispatchOptions, this)
     } catch (error) {
@@ -103,8 +136,7 @@ export class Body extends Rostered implements Handler, TurnTask {
 
   onRequestStart(controller: Controller, context: unknown): void {
     if (this.#state === 'done') {
-      // Given up while it waited to be sent again.
-      controller.abort(new BodyGivenUpError())
+      this.#refuse(controller, new BodyGivenUpError())
       return
     }
     // HTTP/2 starts a request again on another connection when the first one is going away; a redirect below us does for each hop.
@@ -121,7 +153,22 @@ export class Body extends Rostered implements Handler, TurnTask {
       return
     }
     expectSocket(this)
-    if (!this.#isResent) this.#handler.onRequestStart?.(this.#reader, context)
+    if (this.#isResent) return
+    this.#isStarting = true
+    this.#handler.onRequestStart?.(this.#reader, context)
+    this.#isStarting = false
+    const reason = this.#reader.reason ?? this.#origin.scope.error
+    if (reason !== null && reason !== undefined) this.#refuse(controller, reason)
+  }
+
+  /** Instead of a request that nobody wants any more: undici takes an abort for the end of the connection, too, and an error not. */
+  #refuse(controller: Controller, reason: Error): void {
+    if (!this.isPooled) {
+      controller.abort(reason)
+      return
+    }
+    this.#origin.vacate(this)
+    throw reason
   }
 
   get isAborted(): boolean {
@@ -161,7 +208,7 @@ export class Body extends Rostered implements Handler, TurnTask {
     ...[, status, headers, socket]: Parameters<NonNullable<Handler['onRequestUpgrade']>>
   ): void {
     // The socket now belongs to whoever asked for the upgrade.
-    this.#leaveWire()
+    this.#leavePool()
     if (this.#socket !== undefined) this.#origin.forget(this.#socket)
     this.#state = 'done'
     this.#handler.onRequestUpgrade?.(this.#reader, status, headers, socket)
@@ -203,7 +250,7 @@ export class Body extends Rostered implements Handler, TurnTask {
     const { received } = this.#account
     if (!this.#wasStopped && received >= leastForSpeed)
       this.#origin.noteSpeed(received, performance.now() - this.startedAt)
-    this.#leaveWire()
+    this.#leavePool()
     if (this.#state === 'draining') {
       this.#settle('drained', 'ended')
       this.#forgetWire()
@@ -233,12 +280,15 @@ export class Body extends Rostered implements Handler, TurnTask {
 
   onResponseError(_: Controller | null, error: Error): void {
     const state = this.#state
-    if (state === 'done') return
-    this.#leaveWire()
+    if (state === 'done') {
+      this.#origin.vacate(this)
+      return
+    }
     if (this.#mayBeResent(error)) {
       this.#resend(error)
       return
     }
+    this.#leavePool()
     if (state === 'waiting') {
       this.#state = 'done'
       this.#opts = undefined
@@ -260,7 +310,9 @@ export class Body extends Rostered implements Handler, TurnTask {
     return this.#isOnReused && isDeadConnection(error) && canBeSentAgain(opts, this.#bodyBegun)
   }
 
+  /** In the place it has. */
   #resend(error: Error): void {
+    this.#leaveWire()
     if (this.wire !== null) this.#isResent = true
     this.#forgetWire()
     this.#isOnReused = this.#hadRoom = false
@@ -271,7 +323,7 @@ export class Body extends Rostered implements Handler, TurnTask {
     queueMicrotask(() => {
       if (this.#state !== 'waiting') return
       if (this.#origin.scope.closing) this.onResponseError(null, error)
-      else this.send()
+      else this.#toWire()
     })
   }
 
@@ -299,8 +351,8 @@ export class Body extends Rostered implements Handler, TurnTask {
     if (this.#state === 'done' || this.#state === 'draining') return
     if (this.#state === 'waiting') {
       // There is nothing to drain: the request is over, and with it its connection.
-      if (this.wire !== null) this.#abortWire(reason)
-      else this.onResponseError(null, reason)
+      if (this.wire === null) this.#abandon(reason)
+      else if (!this.#isStarting) this.#abortWire(reason)
       return
     }
     this.#account.endedBy = by
@@ -321,6 +373,10 @@ export class Body extends Rostered implements Handler, TurnTask {
   }
 
   // ---- from the origin
+
+  get path(): string {
+    return this.#account.path
+  }
 
   reclaim(age: number): void {
     const { name, scope, waiting } = this.#origin
@@ -426,6 +482,20 @@ export class Body extends Rostered implements Handler, TurnTask {
     })
   }
 
+  /** Not on the wire, and never to be: what a dispatcher may still have of it holds nothing. */
+  #abandon(reason: Error): void {
+    const handler = this.#handler
+    const reader = this.#reader
+    this.#state = 'done'
+    this.#handler = nobody
+    // Its reason is an error, which holds on to whoever was running when it was made.
+    this.#reader = new Reader(this)
+    this.#origin.abandon(this)
+    if (this.#opts !== undefined && handler.onRequestQueued !== undefined) hollow(this.#opts)
+    this.#opts = undefined
+    handler.onResponseError?.(reader, reason)
+  }
+
   #close(reason: Reason): void {
     this.#settle('closed', reason)
     this.#abortWire(
@@ -442,6 +512,7 @@ export class Body extends Rostered implements Handler, TurnTask {
     }
     this.#leaveWire()
     this.wire?.abort(reason)
+    this.#origin.vacate(this)
     this.#forgetWire()
   }
 
@@ -455,6 +526,11 @@ export class Body extends Rostered implements Handler, TurnTask {
   #leaveWire(): void {
     this.#draining?.end()
     this.#origin.leave(this, this.#socket)
+  }
+
+  #leavePool(): void {
+    this.#leaveWire()
+    this.#origin.vacate(this)
   }
 
   #settle(outcome: Outcome, reason: Reason): void {
