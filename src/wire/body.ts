@@ -8,7 +8,7 @@
  * that one nobody refers to can be collected while the socket still delivers.
  */
 import type { Socket } from 'node:net'
-import type { Dispatcher } from 'undici'
+import { type Dispatcher, errors } from 'undici'
 import { BodyGivenUpError, BodyReclaimedError } from '../errors.ts'
 import { type EndedBy, type Outcome, publish, type Reason } from '../events.ts'
 import type { ResolvedDrain } from '../options.ts'
@@ -20,7 +20,7 @@ import type { ResponseHead } from './framing.ts'
 import { closeByReset, isHttp2 } from './internals.ts'
 import { leastForSpeed, type Origin } from './origin.ts'
 import { Reader } from './reader.ts'
-import { canBeSentAgain, isDeadConnection } from './resend.ts'
+import { canBeSentAgain, isDeadConnection, isWhole } from './resend.ts'
 import { Rostered } from './roster.ts'
 import { Draining, howToEnd } from './settle.ts'
 import { expectSocket } from './sockets.ts'
@@ -63,6 +63,10 @@ export class Body extends Rostered implements Handler, TurnTask {
   #bodyBegun = false
   /** The present connection had carried requests before. */
   #isOnReused = false
+  /** The present connection was gone before the request was written to it. */
+  #isUnsent = false
+  /** The server answers nothing more on the present connection. */
+  #isLast = false
   #isAnnounced = false
   /** Its reader is hearing of the start; nothing is written yet. */
   #isStarting = false
@@ -183,6 +187,11 @@ export class Body extends Rostered implements Handler, TurnTask {
   onSocket(socket: Socket): void {
     this.#socket = socket
     this.#isOnReused = !this.#origin.attach(socket)
+    if (this.#isOnReused && this.#origin.isStale(socket) && isWhole(this.#opts?.body)) {
+      // A program that was busy for long: the timer that closes such a connection is late, too. What is written now goes nowhere.
+      this.#isUnsent = true
+      socket.destroy(new errors.SocketError('The connection was idle for too long'))
+    }
     if (!this.#isOnReused && this.#hadRoom) this.#origin.noteConnect(performance.now() - this.since)
   }
 
@@ -221,6 +230,8 @@ export class Body extends Rostered implements Handler, TurnTask {
       return
     }
     this.#account.open(status, headers)
+    if (this.#socket !== undefined)
+      this.#isLast = this.#origin.noteKeepAlive(this.#socket, headers['keep-alive'])
     this.#state = 'flowing'
     this.startedAt = performance.now()
     try {
@@ -307,7 +318,8 @@ export class Body extends Rostered implements Handler, TurnTask {
       return false
     // Not begun: undici fails what waits for an idle connection when that one breaks.
     if (this.wire === null) return this.#origin.hasLost(error)
-    return this.#isOnReused && isDeadConnection(error) && canBeSentAgain(opts, this.#bodyBegun)
+    if (!this.#isOnReused || !isDeadConnection(error)) return false
+    return this.#isUnsent || canBeSentAgain(opts, this.#bodyBegun)
   }
 
   /** In the place it has. */
@@ -315,7 +327,7 @@ export class Body extends Rostered implements Handler, TurnTask {
     this.#leaveWire()
     if (this.wire !== null) this.#isResent = true
     this.#forgetWire()
-    this.#isOnReused = this.#hadRoom = false
+    this.#isOnReused = this.#isUnsent = this.#hadRoom = false
     this.#requestSent = this.#opts?.body == null
     this.#origin.counts.resent++
     this.#origin.wait(this)
@@ -468,7 +480,13 @@ export class Body extends Rostered implements Handler, TurnTask {
   #endWire(): void {
     // Telling the reader may have ended everything already, by way of the client.
     if (this.#state !== 'draining') return
-    const decision = howToEnd(this.#account, this.#origin, this.#limits, this.#socket, this.#requestSent)
+    const decision = howToEnd(
+      this.#account,
+      this.#origin,
+      this.#limits,
+      this.#socket,
+      this.#requestSent && !this.#isLast,
+    )
     this.#origin.removeUntouched(this)
     if (decision.action === 'close') {
       if (decision.reason === 'cost' || decision.reason === 'time') this.#origin.noteForgone()

@@ -1,9 +1,11 @@
 /** What is known of one origin: its sockets, who waits, the open bodies, and how fast it is. Decides who is reclaimed. */
 import type { Socket } from 'node:net'
+import { errors } from 'undici'
 import type { BusyPool } from '../errors.ts'
 import { type EndedBy, publish, type Outcome, type Reason, redactUrl } from '../events.ts'
 import { Deferred, patience, type Sendable } from './deferred.ts'
 import { isHttp2 } from './internals.ts'
+import { type Keeping, margin, newKeeping, noteKeepAlive } from './keep-alive.ts'
 import { Queue, type Queued } from './queue.ts'
 import { Roster } from './roster.ts'
 import { type Counts, newCounts } from './stats.ts'
@@ -28,6 +30,9 @@ interface Connection {
   requests: number
   active: number
   reset: boolean
+  /** When a request may be too late to reach the server before that closes (`performance.now()`). */
+  staleAt: number
+  readonly keeping: Keeping
 }
 
 /** What all origins of one interceptor share. */
@@ -182,6 +187,10 @@ export class Origin {
     if (!this.#live.remove(body) || socket === undefined) return
     const connection = this.#connections.get(socket)
     if (connection === undefined || --connection.active > 0) return
+    const { idleMs, isLast } = connection.keeping
+    connection.staleAt = idleMs === undefined ? Infinity : performance.now() + idleMs - margin
+    // undici goes on after such an end as it does after one of its own.
+    if (isLast) socket.destroy(new errors.InformationalError('last request of the connection'))
     this.#busy--
     if (this.#settling++ === 0) setImmediate(this.#onSettled)
     this.#deferred.onFree()
@@ -196,7 +205,13 @@ export class Origin {
       this.counts.reused++
       return false
     }
-    const connection: Connection = { requests: 1, active: 1, reset: false }
+    const connection: Connection = {
+      requests: 1,
+      active: 1,
+      reset: false,
+      staleAt: Infinity,
+      keeping: newKeeping(),
+    }
     this.#connections.set(socket, connection)
     this.#busy++
     if (isHttp2(socket) && !this.#isMultiplexed) {
@@ -213,6 +228,21 @@ export class Origin {
     })
     if (this.#untouched.size > 0) this.#reviewSoon()
     return true
+  }
+
+  /** What the server says of how long it keeps a connection of HTTP/1. Returns true if this request is its last. */
+  noteKeepAlive(socket: Socket, field: string | string[] | undefined): boolean {
+    const connection = this.#connections.get(socket)
+    if (connection === undefined || this.#isMultiplexed) return false
+    noteKeepAlive(connection.keeping, Array.isArray(field) ? field.join(',') : field, connection.requests)
+    return connection.keeping.isLast
+  }
+
+  /** This connection, just taken out of its idleness, is about to be closed by the server, if it is not yet. */
+  isStale(socket: Socket): boolean {
+    const connection = this.#connections.get(socket)
+    if (connection === undefined || connection.staleAt === Infinity || connection.active > 1) return false
+    return performance.now() > connection.staleAt
   }
 
   /** This error is the end of a connection that had carried requests, not of one that was being made. */
