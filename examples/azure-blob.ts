@@ -34,5 +34,5 @@ const missing = await container
   .getBlobClient('missing')
   .download()
   .catch((error: { statusCode?: number }) => error.statusCode)
-console.log(`missing: ${String(missing)}`)
+console.log(`missing: ${missing as number}`)
 await container.delete()

@@ -53,15 +53,18 @@ export function createClient(options?: ClientOptions): Client {
   const { dispatcher: pool, owned } = createAgent(resolved)
   const limit = owned ? (resolved.connections ?? clientDefaults.connections) : undefined
   const drain = createDrain(resolved.drain, name, limit)
-  const dispatcher = drain.over(pool)
+  const dispatcher = drain.over(pool, owned)
   madeWith.set(dispatcher, resolved)
   const defaults: CallDefaults = {
     origin: origin === undefined ? undefined : baseOf(origin),
     headers,
     timeouts: Object.keys(timeout).length === 0 ? undefined : timeout,
     maxResponseSize,
+    busy: (at) => drain.busy(at, owned),
   }
   const retries = new Retries(name, { ...defaults, retry: resolved.retry, hedge: resolved.hedge })
+  /** Of calls on another dispatcher. */
+  const elsewhere: CallDefaults = { ...defaults, busy: (at) => drain.busy(at, false) }
   const own = routeTo(dispatcher, owned)
   const routes = new WeakMap<Dispatcher, Route>()
 
@@ -94,8 +97,9 @@ export function createClient(options?: ClientOptions): Client {
       const given = init as FetchInit | undefined
       const chosen = chosenBy(given)
       const route = chosen === undefined ? own : routeOf(chosen)
-      if (!retries.concern(given)) return fetchOn(route, input, given, defaults)
-      const attempt: Attempt = (target, each, since) => fetchOn(route, target, each, defaults, since)
+      const added = chosen === undefined ? defaults : elsewhere
+      if (!retries.concern(given)) return fetchOn(route, input, given, added)
+      const attempt: Attempt = (target, each, since) => fetchOn(route, target, each, added, since)
       return retries.run(attempt, input, given)
     },
     stats: () => ({ ...drain.stats(), retries: retries.stats() }),

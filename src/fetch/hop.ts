@@ -3,9 +3,10 @@
  * answers.
  */
 import type { Dispatcher } from 'undici'
-import { BodyGivenUpError, type Phase, TimeoutError } from '../errors.ts'
+import { BodyGivenUpError, type BusyPool, type Phase, TimeoutError } from '../errors.ts'
 import { redactUrl } from '../events.ts'
 import type { Timeouts } from '../options.ts'
+import type { QueueAware } from '../queued.ts'
 import { withoutFragment } from './address.ts'
 import { ResponseBody } from './body.ts'
 import type { Deadline } from './deadline.ts'
@@ -22,7 +23,11 @@ export type Dispatch = Dispatcher['dispatch']
 
 /** What all hops of a call share. It may outlive its Response, and never leads to it. */
 export interface HopCall {
-  readonly options: { readonly timeouts: Timeouts | undefined; readonly maxResponseSize: number }
+  readonly options: {
+    readonly timeouts: Timeouts | undefined
+    readonly maxResponseSize: number
+    readonly busy: (origin: string) => BusyPool | undefined
+  }
   readonly timing: Timing
   readonly deadline: Deadline | undefined
   /** What arrives is referred to by nobody else. */
@@ -43,10 +48,12 @@ const join = (value: string | string[] | undefined): string | undefined =>
 const hasNoBody = (method: string, status: number): boolean =>
   method === 'HEAD' || status === 204 || status === 205 || status === 304
 
-export class Hop implements Dispatcher.DispatchHandler, Owner {
+export class Hop implements Dispatcher.DispatchHandler, QueueAware, Owner {
   readonly #call: HopCall
   #request: Outgoing
   #controller: Controller | undefined
+  /** It is about to be written. */
+  #isStarted = false
   #body: Incoming | undefined
   /** Given up, or answered by the next hop: what still comes is nobody's. */
   #isOver = false
@@ -87,13 +94,9 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
 
   timeout(phase: Phase, limit: number, cause?: Error): TimeoutError {
     const { method, url } = this.#request
-    return new TimeoutError(
-      phase,
-      limit,
-      method,
-      redactUrl(url.href),
-      cause === undefined ? undefined : { cause },
-    )
+    const pool = phase === 'queue' ? this.#call.options.busy(url.place.origin) : undefined
+    const options = cause === undefined ? { pool } : { pool, cause }
+    return new TimeoutError(phase, limit, method, redactUrl(url.href), options)
   }
 
   /** Before the response the request ends, and with it its connection; after it, the wire settles the rest behind the caller. */
@@ -102,13 +105,18 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
     this.#isOver = true
     this.#reason = reason instanceof Error ? reason : new BodyGivenUpError()
     this.#controller?.abort(this.#reason)
-    if (this.#controller === undefined) this.#request.body?.cancel?.(reason)
+    if (!this.#isStarted) this.#request.body?.cancel?.(reason)
   }
 
   // ---- from the wire
 
+  onRequestQueued(controller: Controller): void {
+    this.#controller = controller
+  }
+
   onRequestStart(controller: Controller): void {
     this.#controller = controller
+    this.#isStarted = true
     if (this.#reason !== undefined) return controller.abort(this.#reason)
     const { timing, deadline } = this.#call
     timing.requested()

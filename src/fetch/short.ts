@@ -1,6 +1,6 @@
 /** The short lane: one call straight on `dispatch`, over as many hops as it is redirected; what ends it, and how. */
 import { channel } from 'node:diagnostics_channel'
-import type { Phase } from '../errors.ts'
+import type { BusyPool, Phase } from '../errors.ts'
 import type { Timeouts } from '../options.ts'
 import type { Address } from './address.ts'
 import { Deadline } from './deadline.ts'
@@ -18,6 +18,8 @@ export interface CallOptions {
   readonly since?: number
   /** Bytes of a body that may be read whole, decoded. */
   readonly maxResponseSize: number
+  /** Who holds the connections to an origin, for whoever waited for one in vain. */
+  readonly busy: (origin: string) => BusyPool | undefined
 }
 
 /** undici shows chunks to whoever listens here. */
