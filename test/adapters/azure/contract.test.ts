@@ -183,6 +183,12 @@ describe('responses', () => {
     await expectOfBoth(whole('200 OK', Buffer.alloc(MiB, 'x')), run, [MiB, MiB, MiB])
   })
 
+  test('a request whose statuses are no Set fails, and does not wait for ever', async () => {
+    const run: Run = (send) =>
+      outcomeOf(() => send({ streamResponseStatusCodes: [200] as unknown as Set<number> }))
+    expect(await withOurs(whole('200 OK', 'x'), run)).toMatchObject({ name: 'RestError' })
+  })
+
   test('interim answers are passed over, and redirects are left to the pipeline', async () => {
     const answers: Script = async (seen, reply) => {
       await reply.write('HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n')
