@@ -57,7 +57,7 @@ for (const file of fs.readdirSync(path.join(root, 'examples')).filter((name) => 
     expect(stderr.replace(/.*ExperimentalWarning.*\n.*trace-warnings.*\n/, '')).toBe('')
     expect(code).toBe(0)
     expect(stdout).toMatch(prints[file] as RegExp)
-  })
+  }, 60_000)
 }
 
 test('on a Node.js that is too old, importing the package says in one line which one it needs', async () => {

@@ -17,8 +17,8 @@ const load = (path: string): Constructor<Server> =>
 /** The account that every Azurite has, and its public key. */
 export const account = 'devstoreaccount1'
 export const key = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
-/** Seconds an idle connection is kept. */
-const keepAlive = 5
+/** Seconds an idle connection is kept: longer than anything here takes. */
+const keepAlive = 60
 
 export interface Counted {
   readonly url: string

@@ -104,8 +104,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#controller = controller
     this.#call = undefined
     clearTimeout(this.#timer)
-    this.#sink = call.answer(status, headers)
-    if (this.#sink === undefined) this.done()
+    try {
+      this.#sink = call.answer(status, headers)
+    } catch (error) {
+      // A request that is not what it says; the wire gives the body up.
+      void call.fail(error as Error)
+      throw error
+    } finally {
+      if (this.#sink === undefined) this.done()
+    }
   }
 
   onResponseData(_: Controller, chunk: Buffer): void {

@@ -24,7 +24,7 @@ export interface AzureRequest {
   readonly requestOverrides?: Record<string, unknown> | undefined
 }
 
-/** @internal */
+/** Where a request is to go through, as Azure SDKs name it. */
 export interface ProxySettings {
   readonly host: string
   readonly port: number

@@ -1,9 +1,12 @@
 /** What the SDK's own HTTP client does, ours does: on a raw origin, one call through each, compared as data. */
 import { Readable } from 'node:stream'
 import { deflateSync, gzipSync } from 'node:zlib'
+import { Agent } from 'undici'
 import { describe, expect, test } from 'vitest'
+import { azureHttpClient } from '../../../src/adapters/azure.ts'
+import { createClient } from '../../../src/index.ts'
 import { nobody } from '../../libraries/support.ts'
-import type { Script } from '../../support/origin.ts'
+import { createOrigin, type Script } from '../../support/origin.ts'
 import { until } from '../../support/until.ts'
 import { bytesOf, expectOfBoth, type Run, sender, whole, withOurs, withTheirs } from './both.ts'
 import { outcomeOf } from './outcome.ts'
@@ -178,6 +181,12 @@ describe('responses', () => {
       return [last.text, (await bytesOf(readableStreamBody)).length, last.stream]
     }
     await expectOfBoth(whole('200 OK', Buffer.alloc(MiB, 'x')), run, [MiB, MiB, MiB])
+  })
+
+  test('a request whose statuses are no Set fails, and does not wait for ever', async () => {
+    const run: Run = (send) =>
+      outcomeOf(() => send({ streamResponseStatusCodes: [200] as unknown as Set<number> }))
+    expect(await withOurs(whole('200 OK', 'x'), run)).toMatchObject({ name: 'RestError' })
   })
 
   test('interim answers are passed over, and redirects are left to the pipeline', async () => {
@@ -431,6 +440,21 @@ describe('ends', () => {
     await expectOfBoth(resets, (send) => outcomeOf(send), restError('ECONNRESET'))
     const ends: Script = (_, reply) => reply.end()
     await expectOfBoth(ends, (send) => outcomeOf(send), restError('ECONNRESET'))
+  })
+
+  test('silence for longer than the dispatcher allows is ETIMEDOUT, before the headers and within a stream', async () => {
+    await using origin = await createOrigin((seen, reply) =>
+      seen.path === '/half' ? half(seen, reply) : undefined,
+    )
+    const dispatcher = new Agent({ headersTimeout: 100, bodyTimeout: 100 })
+    const send = sender(azureHttpClient(createClient({ dispatcher })), origin.url)
+    expect(await outcomeOf(send)).toEqual(restError('ETIMEDOUT'))
+    const { readableStreamBody } = await send({ url: `${origin.url}/half`, streamResponseStatusCodes: every })
+    const error = await bytesOf(readableStreamBody).catch(
+      (reason: unknown) => reason as NodeJS.ErrnoException,
+    )
+    expect(error).toMatchObject({ code: 'ETIMEDOUT', cause: { code: 'UND_ERR_BODY_TIMEOUT' } })
+    await dispatcher.destroy()
   })
 
   test('the error of undici is the cause, and neither prints the request', async () => {
