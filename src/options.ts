@@ -114,13 +114,13 @@ export const clientDefaults = {
   proxy: false,
 } as const
 
-interface Check {
+export interface Check {
   readonly accepts: string
   readonly ok: (value: unknown) => boolean
   /** Text in its place may be a secret. */
   readonly hides?: true
 }
-type Checks<T> = { readonly [K in keyof Required<T>]: Check }
+export type Checks<T> = { readonly [K in keyof Required<T>]: Check }
 
 /** Not a Map, a Headers or an array: their contents would be ignored. */
 const isObject = (value: unknown): value is Record<string, unknown> => {
@@ -170,7 +170,7 @@ const drainChecks: Checks<DrainOptions> = {
 }
 
 /** What Node's timers can hold, or no limit. */
-const limit: Check = {
+export const limit: Check = {
   accepts: 'milliseconds from 0 to 2147483647, or Infinity',
   ok: (value) => isTime(value) || value === Infinity,
 }
@@ -299,7 +299,7 @@ export function resolveClient(options: ClientOptions = {}): ResolvedClient {
 }
 
 /** Refuses what is not an object, unknown names (with the nearest known one) and bad values. */
-function check<T extends object>(path: string, options: T, checks: Checks<T>): void {
+export function check<T extends object>(path: string, options: T, checks: Checks<T>): void {
   if (!isObject(options)) {
     throw new InvalidOptionError(path, `${path} must be an object, got ${show(options, true)}`)
   }
