@@ -1,5 +1,8 @@
 /** Checked by the compiler only, with Node's types and with those of browsers: our fetch goes wherever somebody asks for one. */
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
 import { Octokit } from '@octokit/core'
+import { FetchHttpHandler } from '@smithy/fetch-http-handler'
+import type { HttpRequest, HttpResponse, RequestHandler } from '@smithy/types'
 import axios, { type AxiosRequestConfig } from 'axios'
 import { Gaxios } from 'gaxios'
 import ky from 'ky'
@@ -7,6 +10,7 @@ import { createFetch } from 'ofetch'
 import OpenAI from 'openai'
 import createApi from 'openapi-fetch'
 import wretch from 'wretch'
+import { awsRequestHandler } from '../../src/adapters/aws.ts'
 import { type Client, createClient, fetch } from '../../src/index.ts'
 
 declare const client: Client
@@ -21,8 +25,21 @@ for (const each of [fetch, client.fetch]) {
   void new OpenAI({ apiKey: 'x', fetch: each })
   void new Octokit({ request: { fetch: each } })
   void new Gaxios({ fetchImplementation: each })
+  void new S3Client({ requestHandler: new FetchHttpHandler({ customFetch: each }) })
   axios.create({ adapter: 'fetch', env: { fetch: each } } satisfies AxiosRequestConfig)
 }
+
+const handler = awsRequestHandler(client, { requestTimeout: 5 })
+void new S3Client({ requestHandler: handler })
+export const config: NonNullable<S3ClientConfig['requestHandler']> = handler
+/** Not only because the SDK takes any object. */
+export const exact: RequestHandler<
+  HttpRequest,
+  HttpResponse,
+  { abortSignal?: AbortSignal; requestTimeout?: number }
+> = handler
+// @ts-expect-error an unknown option
+awsRequestHandler(client, { requestTimout: 5 })
 
 /** What it adds. */
 export async function additions(): Promise<void> {

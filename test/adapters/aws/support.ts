@@ -91,13 +91,14 @@ export function sdk(
 
 /** What a program can tell errors of the SDK apart by. */
 export function tellError(error: unknown): object {
-  const { name, code, message, $metadata, $fault } = error as Error & {
+  const { name, code, message, cause, $metadata, $fault } = error as Error & {
     code?: string
     $fault?: string
     $metadata?: { httpStatusCode?: number; attempts?: number }
   }
   const { httpStatusCode: status, attempts } = $metadata ?? {}
-  return { name, code, message, fault: $fault, status, attempts }
+  const told = { name, code, message, fault: $fault, status, attempts }
+  return name === 'AbortError' ? { ...told, cause } : told
 }
 
 export const tell = (promise: Promise<unknown>): Promise<unknown> =>
