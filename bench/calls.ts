@@ -3,6 +3,7 @@ import http from 'node:http'
 import net from 'node:net'
 import { Agent, type Dispatcher, fetch as undiciFetch, request } from 'undici'
 import { type ClientOptions, createClient, drain } from '../src/index.ts'
+import { objectCalls } from './objects.ts'
 import { type Make, transfers } from './transfers.ts'
 
 type Call = () => Promise<unknown>
@@ -128,5 +129,6 @@ export const calls: Record<string, Record<string, Make>> = {
   json: jsonCalls,
   overhead: overheadCalls,
   policies: policyCalls,
+  ...objectCalls,
   ...transfers,
 }

@@ -4,7 +4,7 @@
  */
 import net from 'node:net'
 import { answerWith } from './run.ts'
-import { chunked, json, large } from './shapes.ts'
+import { chunked, json, large, objects } from './shapes.ts'
 
 const crlf = '\r\n'
 const common = ['HTTP/1.1 200 OK', 'connection: keep-alive', 'keep-alive: timeout=60', 'server: canned']
@@ -22,12 +22,29 @@ function inChunks(body: Buffer, size: number): Buffer {
   return Buffer.concat([...parts, Buffer.from(`0${crlf}${crlf}`)])
 }
 
+/** As S3 answers a GetObject. */
+const object = (size: number): Buffer =>
+  answer(
+    [
+      'x-amz-id-2: 0000000000000000000000000000000000000000000000000000000000000000000000000000',
+      'x-amz-request-id: 0000000000000000',
+      'date: Tue, 24 Nov 2026 10:00:00 GMT',
+      'last-modified: Tue, 24 Nov 2026 10:00:00 GMT',
+      'etag: "00000000000000000000000000000000"',
+      'x-amz-server-side-encryption: AES256',
+      'accept-ranges: bytes',
+      'content-type: application/octet-stream',
+      `content-length: ${size}`,
+    ],
+    Buffer.alloc(size, 'x'),
+  )
 const sized = (body: Buffer): Buffer => answer([`content-length: ${body.length}`], body)
 const answers = new Map<string, Buffer>([
   ['/json', answer(['content-type: application/json', `content-length: ${json.length}`], json)],
   [`/${large}`, sized(Buffer.alloc(large, 'x'))],
   ['/chunked', answer(['transfer-encoding: chunked'], inChunks(Buffer.alloc(chunked, 'x'), 100))],
 ])
+for (const size of Object.values(objects)) answers.set(`/bucket/${size}?x-id=GetObject`, object(size))
 const received = answer(['content-length: 0'], '')
 
 /** Whether a request body has ended; bodies here hold nothing but x, so the last chunk's size cannot be in one. */
