@@ -18,7 +18,7 @@ const object = (name: string): string => `/storage/v1/b/${bucket}/o/${encodeURIC
 const name = 'drained/example.txt'
 
 const query = new URLSearchParams({ uploadType: 'media', name })
-const uploaded = await gcs.fetch(`/upload/storage/v1/b/${bucket}/o?${query}`, {
+const uploaded = await gcs.fetch(`/upload/storage/v1/b/${bucket}/o?${query.toString()}`, {
   method: 'POST',
   body: 'hello from GCS',
   headers: { 'content-type': 'text/plain' },

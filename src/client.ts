@@ -36,6 +36,7 @@ export interface Client {
 export function createClient(options?: ClientOptions): Client {
   const resolved = resolveClient(options)
   const { name, origin, headers, timeout, maxResponseSize = Infinity } = resolved
+  const { decompress = clientDefaults.decompress } = resolved
   const { dispatcher: pool, owned } = createAgent(resolved)
   const limit = owned ? (resolved.connections ?? clientDefaults.connections) : undefined
   const drain = createDrain(resolved.drain, name, limit)
@@ -45,6 +46,7 @@ export function createClient(options?: ClientOptions): Client {
     headers,
     timeouts: Object.keys(timeout).length === 0 ? undefined : timeout,
     maxResponseSize,
+    decompress,
   }
   const own = routeTo(dispatcher, owned)
   const routes = new WeakMap<Dispatcher, Route>()

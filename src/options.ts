@@ -95,6 +95,8 @@ export interface ClientOptions {
   timeout?: TimeoutOptions
   /** Bytes, decoded, of a body read whole (`json()`, `text()`, ...); more is refused. `body` itself has no limit. @default no limit */
   maxResponseSize?: number
+  /** Undo the content codings of a body (gzip, deflate, br, zstd); false hands it on as it came. @default true (as fetch) */
+  decompress?: boolean
 }
 
 export const MiB: number = 1024 * 1024
@@ -112,6 +114,7 @@ export const clientDefaults = {
   keepAlive: 30_000,
   http2: true,
   proxy: false,
+  decompress: true,
 } as const
 
 export interface Check {
@@ -218,6 +221,7 @@ const clientChecks: Checks<ClientOptions> = {
   drain: object,
   timeout: object,
   maxResponseSize: bytes,
+  decompress: boolean,
 }
 
 /** Connection options that a dispatcher of the user's own would silently overrule. */
@@ -263,6 +267,15 @@ export function resolveTimeouts(options: TimeoutOptions, path = 'timeout'): Time
       ([, value]: [string, unknown]) => value !== undefined && value !== 0 && value !== Infinity,
     ),
   )
+}
+
+/**
+ * The checked member of an init.
+ * @throws InvalidOptionError
+ */
+export function resolveDecompress(decompress: boolean): boolean {
+  check('init', { decompress }, { decompress: boolean })
+  return decompress
 }
 
 /** @internal */

@@ -1,6 +1,6 @@
 /** One call: the short lane for what it covers exactly, undici's own fetch for the rest. The caller cannot tell which. */
 import type { Dispatcher } from 'undici'
-import { resolveTimeouts, type TimeoutOptions, type Timeouts } from '../options.ts'
+import { resolveDecompress, resolveTimeouts, type TimeoutOptions, type Timeouts } from '../options.ts'
 import { atHand, type Outgoing, readRequest } from './request.ts'
 import type { OwnedResponse } from './response.ts'
 import type { Dispatch } from './hop.ts'
@@ -15,6 +15,8 @@ export type FetchInit = Omit<RequestInit, 'dispatcher'> & {
   dispatcher?: Dispatcher
   /** Time limits of this call over those of its client; a number is the total, in milliseconds. */
   timeout?: number | TimeoutOptions
+  /** Over that of the client: false hands the body on as it came, with its content codings. */
+  decompress?: boolean
 }
 
 /**
@@ -69,7 +71,9 @@ export function fetchOn(
   try {
     target = atOrigin(input, defaults.origin)
     if (init?.timeout !== undefined)
-      options = { ...defaults, timeouts: timeoutsOf(init.timeout, defaults.timeouts) }
+      options = { ...options, timeouts: timeoutsOf(init.timeout, defaults.timeouts) }
+    if (init?.decompress !== undefined)
+      options = { ...options, decompress: resolveDecompress(init.decompress) }
     outgoing = readRequest(target, init, defaults.headers)
   } catch (error) {
     return Promise.reject(error)

@@ -21,7 +21,11 @@ export type Dispatch = Dispatcher['dispatch']
 
 /** What all hops of a call share. It may outlive its Response, and never leads to it. */
 export interface HopCall {
-  readonly options: { readonly timeouts: Timeouts | undefined; readonly maxResponseSize: number }
+  readonly options: {
+    readonly timeouts: Timeouts | undefined
+    readonly maxResponseSize: number
+    readonly decompress: boolean
+  }
   readonly timing: Timing
   readonly deadline: Deadline | undefined
   /** What arrives is referred to by nobody else. */
@@ -202,7 +206,8 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
   /** Of a body that will be read, if anybody does. */
   #codings(status: number, headers: RawHeaders): readonly Coding[] {
     const coding = join(headers['content-encoding'])
-    if (coding === undefined || hasNoBody(this.#request.method, status)) return none
+    if (coding === undefined || !this.#call.options.decompress || hasNoBody(this.#request.method, status))
+      return none
     const isFollowed = this.#request.redirect === 'follow' && isRedirect(status) && headers['location']
     return isFollowed ? none : readCodings(coding)
   }

@@ -90,6 +90,9 @@ export function isPlain(url: URL): boolean {
   )
 }
 
+/** Members of an init that change nothing of a Request. */
+const ours: ReadonlySet<string> = new Set(['dispatcher', 'timeout', 'decompress'])
+
 type Defaults = Readonly<Record<string, string>> | undefined
 
 /**
@@ -104,7 +107,7 @@ export function readRequest(
   if (typeof init !== 'object' || init === null || getGlobalOrigin() !== undefined) return undefined
   if (typeof input === 'string' || input instanceof URL) return read(String(input), init, defaults)
   // A Request of Node's own, as libraries make it. With an init on top it is a new one, which is not for us to make.
-  const isEmpty = Object.keys(init).every((key) => key === 'dispatcher' || key === 'timeout')
+  const isEmpty = Object.keys(init).every((key) => ours.has(key))
   if (!(input instanceof Request) || !isEmpty || input.referrer !== 'about:client') return undefined
   const {
     url,

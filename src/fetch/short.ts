@@ -15,6 +15,8 @@ export interface CallOptions {
   readonly timeouts: Timeouts | undefined
   /** Bytes of a body that may be read whole, decoded. */
   readonly maxResponseSize: number
+  /** Content codings are undone. */
+  readonly decompress: boolean
 }
 
 /** undici shows chunks to whoever listens here. */

@@ -47,6 +47,8 @@ export async function additions(): Promise<void> {
   const value: unknown = await response.json()
   void value
   await client.fetch('/x', { timeout: 500, duplex: 'half', body: new ReadableStream() })
+  await client.fetch('/x', { decompress: false })
+  createClient({ decompress: false })
   // @ts-expect-error an unknown option
   createClient({ conections: 3 })
   // @ts-expect-error a size is a number
