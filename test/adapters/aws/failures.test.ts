@@ -74,6 +74,8 @@ const scenarios: Record<string, [() => Script, Call, object?]> = {
     get,
   ],
   '503 for ever': [() => inTurn(busy('503 Unavailable', 'ServiceUnavailable')), get],
+  '412': [() => inTurn(busy('412 Precondition Failed', 'PreconditionFailed')), get],
+  '301 of another region': [() => inTurn(busy('301 Moved', 'PermanentRedirect')), (s3) => get(s3)],
   '400': [() => inTurn(busy('400 Bad', 'InvalidArgument')), get],
   'a reset, then 200': [() => inTurn(reset, hello), get],
   'two connections ended, then 200': [() => inTurn(finish, finish, hello), get],
