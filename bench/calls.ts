@@ -4,6 +4,7 @@ import net from 'node:net'
 import { Agent, type Dispatcher, fetch as undiciFetch, request } from 'undici'
 import { type ClientOptions, createClient, createServices, drain } from '../src/index.ts'
 import { blobCalls } from './blobs.ts'
+import { objectCalls } from './objects.ts'
 import { type Make, transfers } from './transfers.ts'
 
 type Call = () => Promise<unknown>
@@ -176,5 +177,6 @@ export const calls: Record<string, Record<string, Make>> = {
   policies: policyCalls,
   services: serviceCalls,
   blobs: blobCalls,
+  ...objectCalls,
   ...transfers,
 }

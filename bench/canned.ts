@@ -4,7 +4,7 @@
  */
 import net from 'node:net'
 import { answerWith } from './run.ts'
-import { blobs, chunked, json, large } from './shapes.ts'
+import { blobs, chunked, json, large, objects } from './shapes.ts'
 
 const crlf = '\r\n'
 const common = ['HTTP/1.1 200 OK', 'connection: keep-alive', 'keep-alive: timeout=60', 'server: canned']
@@ -42,6 +42,22 @@ const blob = (size: number): Buffer =>
     ],
     Buffer.alloc(size, 'x'),
   )
+/** As S3 answers a GetObject. */
+const object = (size: number): Buffer =>
+  answer(
+    [
+      'x-amz-id-2: 0000000000000000000000000000000000000000000000000000000000000000000000000000',
+      'x-amz-request-id: 0000000000000000',
+      'date: Tue, 24 Nov 2026 10:00:00 GMT',
+      'last-modified: Tue, 24 Nov 2026 10:00:00 GMT',
+      'etag: "00000000000000000000000000000000"',
+      'x-amz-server-side-encryption: AES256',
+      'accept-ranges: bytes',
+      'content-type: application/octet-stream',
+      `content-length: ${size}`,
+    ],
+    Buffer.alloc(size, 'x'),
+  )
 const sized = (body: Buffer): Buffer => answer([`content-length: ${body.length}`], body)
 const answers = new Map<string, Buffer>([
   ['/json', answer(['content-type: application/json', `content-length: ${json.length}`], json)],
@@ -51,6 +67,7 @@ const answers = new Map<string, Buffer>([
   ['/chunked', answer(['transfer-encoding: chunked'], inChunks(Buffer.alloc(chunked, 'x'), 100))],
 ])
 for (const size of Object.values(blobs)) answers.set(`/account/container/${size}`, blob(size))
+for (const size of Object.values(objects)) answers.set(`/bucket/${size}?x-id=GetObject`, object(size))
 const received = answer(['content-length: 0'], '')
 
 /** Whether a request body has ended; bodies here hold nothing but x, so the last chunk's size cannot be in one. */

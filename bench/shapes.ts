@@ -13,3 +13,5 @@ export const large: number = 64 * MiB
 export const chunked: number = MiB
 /** Bytes of the blobs that are downloaded. */
 export const blobs = { small: 1024, large: 16 * MiB } as const
+/** Bytes of the objects that are downloaded. */
+export const objects = { small: 1024, large: 16 * MiB } as const

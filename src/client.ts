@@ -50,6 +50,7 @@ export interface Client {
 export function createClient(options?: ClientOptions): Client {
   const resolved = resolveClient(options)
   const { name, origin, headers, timeout, maxResponseSize = Infinity } = resolved
+  const { decompress = clientDefaults.decompress } = resolved
   const { dispatcher: pool, owned } = createAgent(resolved)
   const limit = owned ? (resolved.connections ?? clientDefaults.connections) : undefined
   const drain = createDrain(resolved.drain, name, limit)
@@ -61,6 +62,7 @@ export function createClient(options?: ClientOptions): Client {
     timeouts: Object.keys(timeout).length === 0 ? undefined : timeout,
     maxResponseSize,
     busy: (at) => drain.busy(at, owned),
+    decompress,
   }
   const retries = new Retries(name, { ...defaults, retry: resolved.retry, hedge: resolved.hedge })
   /** Of calls on another dispatcher. */

@@ -119,6 +119,8 @@ export interface ClientOptions {
   hedge?: HedgeOptions | false
   /** Bytes, decoded, of a body read whole (`json()`, `text()`, ...); more is refused. `body` itself has no limit. @default no limit */
   maxResponseSize?: number
+  /** Undo the content codings of a body (gzip, deflate, br, zstd); false hands it on as it came. @default true (as fetch) */
+  decompress?: boolean
 }
 
 /** Options of one service of {@link createServices}: those of its client, and what is routed to it. */
@@ -142,6 +144,7 @@ export const clientDefaults = {
   keepAlive: 30_000,
   http2: true,
   proxy: false,
+  decompress: true,
 } as const
 
 const isHeaders = (value: unknown): boolean => {
@@ -212,6 +215,7 @@ const clientChecks: Checks<ClientOptions> = {
   retry: retryCheck,
   hedge: hedgeCheck,
   maxResponseSize: bytes,
+  decompress: boolean,
 }
 
 /** Connection options that a dispatcher of the user's own would silently overrule. */
@@ -262,6 +266,15 @@ export function resolveTimeouts(
       ([, value]: [string, unknown]) => value !== 0 && value !== Infinity,
     ),
   )
+}
+
+/**
+ * The checked member of an init.
+ * @throws InvalidOptionError
+ */
+export function resolveDecompress(decompress: boolean): boolean {
+  check('init', { decompress }, { decompress: boolean })
+  return decompress
 }
 
 /** @internal */

@@ -42,6 +42,10 @@ const prints: Record<string, RegExp> = {
       'total    GET http://127.0.0.1:\\d+/ticks took longer than the 300 ms of timeout.total\n$',
     ].join('\n'),
   ),
+  's3.ts':
+    /^hello from S3\n60 answers, none read, at most 4 connections\nuploaded in parts: "[0-9a-f]{32}(-3)?"\n$/,
+  'gcs-rest.ts':
+    /^uploaded 14 bytes\nhello from GCS\ndrained\/example\.txt\nmissing: 404\ndeleted: 204, 1 connection\n$/,
   'around-undici.ts':
     /discard: drained, 100000 bytes[^]*20 answers of Node's fetch, none read, at most 8 connections/,
   'retry-storage.ts':

@@ -2,6 +2,7 @@
 import type { Section } from '../report.ts'
 import { allocation } from './allocation.ts'
 import { azure } from './azure.ts'
+import { aws } from './aws.ts'
 import { endless } from './endless.ts'
 import { leaks } from './leaks.ts'
 import { memory } from './memory.ts'
@@ -26,4 +27,5 @@ export const sections: Record<string, Section> = {
   retries,
   services,
   azure,
+  aws,
 }

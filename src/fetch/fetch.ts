@@ -1,6 +1,6 @@
 /** One call: the short lane for what it covers exactly, undici's own fetch for the rest. The caller cannot tell which. */
 import type { Dispatcher } from 'undici'
-import { resolveTimeouts, type TimeoutOptions, type Timeouts } from '../options.ts'
+import { resolveDecompress, resolveTimeouts, type TimeoutOptions, type Timeouts } from '../options.ts'
 import type { HedgeOptions, Retry } from '../options/retry.ts'
 import { type Base, resolveAddress } from './address.ts'
 import { atHand, type Outgoing, readRequest } from './request.ts'
@@ -24,6 +24,8 @@ export type FetchInit = Omit<RequestInit, 'dispatcher' | 'body'> & {
   retry?: Retry
   /** Instead of the `hedge` of the client. */
   hedge?: HedgeOptions | false
+  /** Over that of the client: false hands the body on as it came, with its content codings. */
+  decompress?: boolean
 }
 
 /**
@@ -81,6 +83,8 @@ export function fetchOn(
     target = atOrigin(input, defaults.origin)
     if (init?.timeout !== undefined)
       options = { ...options, timeouts: timeoutsOf(init.timeout, defaults.timeouts) }
+    if (init?.decompress !== undefined)
+      options = { ...options, decompress: resolveDecompress(init.decompress) }
     outgoing = readRequest(target, init, defaults.headers)
   } catch (error) {
     return Promise.reject(error)

@@ -8,14 +8,18 @@ import type { Deadline } from './deadline.ts'
 
 type Controller = Dispatcher.DispatchController
 type Handler = Dispatcher.DispatchHandler
+type Headers = Record<string, string | string[] | undefined>
+type RawHeaders = NonNullable<Controller['rawHeaders']>
 
 /** One per call; its first touch opens it for good. */
 export class Gate {
   isOpen = false
+  /** Otherwise undici's fetch is not told of content codings, since it undoes all it knows. */
+  readonly #decompress: boolean
   /** Time limits of the call. */
   deadline: Deadline | undefined
   /** Headers of the newest response, as they came. */
-  headers: Record<string, string | string[] | undefined> | undefined
+  headers: Headers | undefined
   /** The end of the newest response has been handed on. */
   hasEnded = false
   /** Of the newest request. */
@@ -24,6 +28,10 @@ export class Gate {
   queued: Controller | undefined
   /** Of the newest response: earlier ones were hops of a redirect, which nobody can touch. */
   #newest: GuardedController | undefined
+
+  constructor(decompress: boolean) {
+    this.#decompress = decompress
+  }
 
   open(): void {
     if (this.isOpen) return
@@ -39,6 +47,18 @@ export class Gate {
   leaveQueue(reason: Error): void {
     this.queued?.abort(reason)
     this.queued = undefined
+  }
+
+  /** The headers of a response that undici's fetch is told of. */
+  told<T extends Headers | RawHeaders | null>(headers: T): T {
+    if (this.#decompress || headers === null) return headers
+    if (!Array.isArray(headers)) {
+      const { 'content-encoding': _, ...rest } = headers
+      return rest as T
+    }
+    const isKept = (at: number): boolean =>
+      String(headers[at - (at % 2)]).toLowerCase() !== 'content-encoding'
+    return headers.filter((_: unknown, at: number) => isKept(at)) as T
   }
 
   guard(controller: GuardedController): void {
@@ -67,8 +87,8 @@ class GuardedController implements Controller {
   get paused(): boolean {
     return this.#inner.paused
   }
-  get rawHeaders(): NonNullable<Controller['rawHeaders']> | null {
-    return this.#inner.rawHeaders ?? null
+  get rawHeaders(): RawHeaders | null {
+    return this.#gate.told(this.#inner.rawHeaders ?? null)
   }
   get rawTrailers(): NonNullable<Controller['rawTrailers']> | null {
     return this.#inner.rawTrailers ?? null
@@ -137,7 +157,7 @@ class GuardedHandler implements Handler, QueueAware {
       this.#gate.deadline?.enter(undefined)
       if (!this.#gate.isOpen) controller.pause()
     }
-    this.#inner.onResponseStart?.(guarded, status, headers, statusText)
+    this.#inner.onResponseStart?.(guarded, status, this.#gate.told(headers), statusText)
   }
   onResponseData(controller: Controller, chunk: Buffer): void {
     this.#inner.onResponseData?.(this.#controller ?? controller, chunk)

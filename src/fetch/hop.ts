@@ -27,6 +27,7 @@ export interface HopCall {
     readonly timeouts: Timeouts | undefined
     readonly maxResponseSize: number
     readonly busy: (origin: string) => BusyPool | undefined
+    readonly decompress: boolean
   }
   readonly timing: Timing
   readonly deadline: Deadline | undefined
@@ -207,7 +208,8 @@ export class Hop implements Dispatcher.DispatchHandler, QueueAware, Owner {
   /** Of a body that will be read, if anybody does. */
   #codings(status: number, headers: RawHeaders): readonly Coding[] {
     const coding = join(headers['content-encoding'])
-    if (coding === undefined || hasNoBody(this.#request.method, status)) return none
+    if (coding === undefined || !this.#call.options.decompress || hasNoBody(this.#request.method, status))
+      return none
     const isFollowed = this.#request.redirect === 'follow' && isRedirect(status) && headers['location']
     return isFollowed ? none : readCodings(coding)
   }

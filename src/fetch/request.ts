@@ -75,7 +75,7 @@ const methods: ReadonlyMap<unknown, string> = new Map(
 )
 
 /** Members of an init that are ours, and change nothing about what is sent. */
-const ownMembers: ReadonlySet<string> = new Set(['dispatcher', 'timeout', 'retry', 'hedge'])
+const ownMembers: ReadonlySet<string> = new Set(['dispatcher', 'timeout', 'retry', 'hedge', 'decompress'])
 
 /** Most calls have none. */
 const noInit: Parts = {}

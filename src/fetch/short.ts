@@ -20,6 +20,8 @@ export interface CallOptions {
   readonly maxResponseSize: number
   /** Who holds the connections to an origin, for whoever waited for one in vain. */
   readonly busy: (origin: string) => BusyPool | undefined
+  /** Content codings are undone. */
+  readonly decompress: boolean
 }
 
 /** undici shows chunks to whoever listens here. */

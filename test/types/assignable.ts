@@ -3,7 +3,10 @@ import type { HttpClient } from '@azure/core-rest-pipeline'
 import { TableClient } from '@azure/data-tables'
 import { BlobServiceClient, type IHttpClient, newPipeline, AnonymousCredential } from '@azure/storage-blob'
 import { QueueServiceClient, type IHttpClient as IQueueHttpClient } from '@azure/storage-queue'
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3'
 import { Octokit } from '@octokit/core'
+import { FetchHttpHandler } from '@smithy/fetch-http-handler'
+import type { HttpRequest, HttpResponse, RequestHandler } from '@smithy/types'
 import axios, { type AxiosRequestConfig } from 'axios'
 import { Gaxios } from 'gaxios'
 import ky from 'ky'
@@ -12,6 +15,7 @@ import OpenAI from 'openai'
 import createApi from 'openapi-fetch'
 import wretch from 'wretch'
 import { azureHttpClient } from '../../src/adapters/azure.ts'
+import { awsRequestHandler } from '../../src/adapters/aws.ts'
 import { type Client, createClient, fetch } from '../../src/index.ts'
 
 declare const client: Client
@@ -26,6 +30,7 @@ for (const each of [fetch, client.fetch]) {
   void new OpenAI({ apiKey: 'x', fetch: each })
   void new Octokit({ request: { fetch: each } })
   void new Gaxios({ fetchImplementation: each })
+  void new S3Client({ requestHandler: new FetchHttpHandler({ customFetch: each }) })
   axios.create({ adapter: 'fetch', env: { fetch: each } } satisfies AxiosRequestConfig)
 }
 
@@ -45,6 +50,17 @@ export function azure(): void {
   // @ts-expect-error a request has headers
   void httpClient.sendRequest({ url: '', method: 'GET', timeout: 0 })
 }
+const handler = awsRequestHandler(client, { requestTimeout: 5 })
+void new S3Client({ requestHandler: handler })
+export const config: NonNullable<S3ClientConfig['requestHandler']> = handler
+/** Not only because the SDK takes any object. */
+export const exact: RequestHandler<
+  HttpRequest,
+  HttpResponse,
+  { abortSignal?: AbortSignal; requestTimeout?: number }
+> = handler
+// @ts-expect-error an unknown option
+awsRequestHandler(client, { requestTimout: 5 })
 
 /** What it adds. */
 export async function additions(): Promise<void> {
@@ -52,6 +68,8 @@ export async function additions(): Promise<void> {
   const value: unknown = await response.json()
   void value
   await client.fetch('/x', { timeout: 500, duplex: 'half', body: new ReadableStream() })
+  await client.fetch('/x', { decompress: false })
+  createClient({ decompress: false })
   // @ts-expect-error an unknown option
   createClient({ conections: 3 })
   // @ts-expect-error a size is a number
