@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { type EndedBy, publish, type Outcome, type Reason } from '../events.ts'
 import { atTurnEnd, type TurnTask } from '../turn.ts'
 import { Deferred, patience, type Sendable } from './deferred.ts'
-import { isHttp2 } from './internals.ts'
+import { endStreamsByCancel, isHttp2 } from './internals.ts'
 import { Roster, type Rostered } from './roster.ts'
 import { type Counts, newCounts } from './stats.ts'
 
@@ -171,7 +171,10 @@ export class Origin implements TurnTask {
     const connection: Connection = { requests: 1, active: 1, reset: false }
     this.#connections.set(socket, connection)
     this.#busy++
-    if (isHttp2(socket)) this.#isMultiplexed = true
+    if (isHttp2(socket)) {
+      this.#isMultiplexed = true
+      endStreamsByCancel(socket)
+    }
     this.counts.opened++
     const { localPort } = socket
     this.#publish('opened', connection, localPort)
