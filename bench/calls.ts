@@ -3,6 +3,7 @@ import http from 'node:http'
 import net from 'node:net'
 import { Agent, type Dispatcher, fetch as undiciFetch, request } from 'undici'
 import { type ClientOptions, createClient, createServices, drain } from '../src/index.ts'
+import { blobCalls } from './blobs.ts'
 import { type Make, transfers } from './transfers.ts'
 
 type Call = () => Promise<unknown>
@@ -174,5 +175,6 @@ export const calls: Record<string, Record<string, Make>> = {
   overhead: overheadCalls,
   policies: policyCalls,
   services: serviceCalls,
+  blobs: blobCalls,
   ...transfers,
 }

@@ -18,6 +18,12 @@ export interface ClientStats extends WireStats {
   readonly retries: RetryStats
 }
 
+/** Options by the dispatcher they made: adapters hold what an SDK asks for against them. */
+const madeWith = new WeakMap<Dispatcher, ClientOptions>()
+
+/** @internal What a client's dispatcher was made with; a dispatcher of somebody else's decides for itself. */
+export const optionsOf = (dispatcher: Dispatcher): ClientOptions => madeWith.get(dispatcher) ?? { dispatcher }
+
 /** One remote service with its own bounded pool. */
 export interface Client {
   readonly name: string
@@ -48,6 +54,7 @@ export function createClient(options?: ClientOptions): Client {
   const limit = owned ? (resolved.connections ?? clientDefaults.connections) : undefined
   const drain = createDrain(resolved.drain, name, limit)
   const dispatcher = drain.over(pool)
+  madeWith.set(dispatcher, resolved)
   const defaults: CallDefaults = {
     origin: origin === undefined ? undefined : baseOf(origin),
     headers,

@@ -46,6 +46,9 @@ const prints: Record<string, RegExp> = {
     /discard: drained, 100000 bytes[^]*20 answers of Node's fetch, none read, at most 8 connections/,
   'retry-storage.ts':
     /azureStorage: "the object" at attempt 3, 2 retries\ns3: [^\n]*attempt 3[^]*gcs: [^\n]*attempt 3[^]*\n3 connections/,
+  'azure-blob.ts':
+    /uploaded 1048576\ndownloaded the same\n50 downloads, none read, at most 16 connections\nmissing: 404\n/,
+  'azure-queue-table.ts': /one: 3\nthree: 5\ntwo: 3\n\d+ requests, at most 4 connections\n/,
 }
 
 for (const file of fs.readdirSync(path.join(root, 'examples')).filter((name) => name.endsWith('.ts'))) {

@@ -9,7 +9,7 @@
  */
 import type { Socket } from 'node:net'
 import type { Dispatcher } from 'undici'
-import { BodyGivenUpError, BodyReclaimedError } from '../errors.ts'
+import { BodyGivenUpError, BodyReclaimedError, TimeoutError } from '../errors.ts'
 import { type EndedBy, type Outcome, publish, type Reason } from '../events.ts'
 import type { ResolvedDrain } from '../options.ts'
 import { atTurnEnd, type TurnTask } from '../turn.ts'
@@ -316,7 +316,7 @@ export class Body extends Rostered implements Handler, TurnTask {
         this.#settle('drained', 'received')
         this.#forgetWire()
       } else {
-        this.#endWire()
+        this.#endWire(reason)
       }
     }
   }
@@ -410,7 +410,7 @@ export class Body extends Rostered implements Handler, TurnTask {
   }
 
   /** Drains or closes, whichever is cheaper. */
-  #endWire(): void {
+  #endWire(reason: Error): void {
     // Telling the reader may have ended everything already, by way of the client.
     if (this.#state !== 'draining') return
     const decision = howToEnd(this.#account, this.#origin, this.#limits, this.#socket, this.#requestSent)
@@ -420,6 +420,8 @@ export class Body extends Rostered implements Handler, TurnTask {
       this.#close(decision.reason)
       return
     }
+    // It has just been found that nothing comes.
+    if (reason instanceof TimeoutError && reason.phase === 'body') return this.#close('time')
     this.#draining = new Draining(decision, () => this.#close('time'))
     // Not now: undici's parser must not be entered twice, and whoever gives up may be called by it.
     queueMicrotask(() => {

@@ -1,7 +1,6 @@
 /** What is known of one origin: its sockets, who waits, the open bodies, and how fast it is. Decides who is reclaimed. */
 import type { Socket } from 'node:net'
 import { type EndedBy, publish, type Outcome, type Reason } from '../events.ts'
-import { atTurnEnd, type TurnTask } from '../turn.ts'
 import { Deferred, patience, type Sendable } from './deferred.ts'
 import { endStreamsByCancel, isHttp2 } from './internals.ts'
 import { Roster, type Rostered } from './roster.ts'
@@ -48,7 +47,7 @@ const fading = 1.5
 /** Bytes below which a body's speed says more about the scheduler than about the link. */
 export const leastForSpeed: number = 16 * 1024
 
-export class Origin implements TurnTask {
+export class Origin {
   readonly name: string
   readonly counts: Counts = newCounts()
   /** Moving average of the milliseconds a new connection took. */
@@ -132,8 +131,7 @@ export class Origin implements TurnTask {
     return false
   }
 
-  /** undici has freed the connections whose response has ended in this turn. */
-  onTurnEnd(): void {
+  readonly #onSettled = (): void => {
     this.#settling = 0
   }
 
@@ -155,7 +153,7 @@ export class Origin implements TurnTask {
     const connection = this.#connections.get(socket)
     if (connection === undefined || --connection.active > 0) return
     this.#busy--
-    if (this.#settling++ === 0) atTurnEnd(this)
+    if (this.#settling++ === 0) setImmediate(this.#onSettled)
     this.#deferred.onFree()
   }
 
