@@ -3,7 +3,7 @@
  *
  *     client.fetch → retry/ (attempts) → fetch/ (the short lane, or undici's own fetch) → wire/drain (one Body per response) → wire/agent → socket
  */
-import { type Dispatcher, getGlobalDispatcher } from 'undici'
+import { type Dispatcher, errors, getGlobalDispatcher } from 'undici'
 import { baseOf } from './fetch/address.ts'
 import { type CallDefaults, type Fetch, type FetchInit, fetchOn, type Route, routeTo } from './fetch/fetch.ts'
 import { Retries, type RetryStats } from './retry/retries.ts'
@@ -82,11 +82,13 @@ export function createClient(options?: ClientOptions): Client {
 
   async function end(): Promise<void> {
     drain.stop()
+    retries.stop(new errors.ClientClosedError())
     if (owned) await pool.close()
   }
 
   async function destroy(error?: Error): Promise<void> {
     drain.destroy(error)
+    retries.stop(error ?? new errors.ClientDestroyedError())
     if (owned) await pool.destroy(error ?? null)
   }
 

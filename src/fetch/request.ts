@@ -206,7 +206,8 @@ function readBody(content: unknown, init: Parts): Extracted | undefined {
   return { body: content instanceof ReadableStream ? { ...body, stream: content } : body, type: null }
 }
 
-function cancel(content: object, reason: unknown): void {
+/** Ends a body that will not be sent. */
+export function cancel(content: object, reason: unknown): void {
   if (content instanceof ReadableStream) {
     if (!content.locked) content.cancel(reason).catch(() => {})
   } else if (content instanceof Readable) {
@@ -225,9 +226,12 @@ function whole(source: string, length: number, type: string): Extracted {
   return { body: { source, send: () => source, length }, type }
 }
 
+/** A copy of bytes, made once for all attempts of a call. */
+export class OwnBytes extends Uint8Array {}
+
 /** A copy: whoever changes the bytes after the call does not change the request. */
 function bytes(view: Uint8Array): Extracted {
-  const source = Buffer.from(view)
+  const source = view instanceof OwnBytes ? view : Buffer.from(view)
   return { body: { source, send: () => source, length: source.length }, type: null }
 }
 

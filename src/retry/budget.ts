@@ -1,11 +1,13 @@
 /**
- * The load that retries may add: within any ten seconds no more than a share of the calls begun in them, and a floor. Whatever the
- * service does, it never sees more.
+ * The load that retries may add: in the ten seconds before any moment no more than a share of the calls begun in them, and a floor.
+ * Whatever the service does, it never sees more.
  */
 import type { BudgetOptions, RetryBudget } from '../options/retry.ts'
 
 /** Seconds that are looked back on, in slots of one second: a burst of retries is paid for by the calls of about its time. */
-const slots = 10
+const counted = 10
+/** The oldest slot is half over: what was retried in it still counts, what was called in it no longer does. */
+const slots = counted + 1
 
 export class ShareBudget implements RetryBudget {
   readonly #share: number
@@ -33,9 +35,13 @@ export class ShareBudget implements RetryBudget {
 
   withdraw(): boolean {
     const slot = this.#advance()
-    if (sum(this.#retries) + 1 > this.#floor + this.#share * sum(this.#calls)) return false
+    if (sum(this.#retries) + 1 > this.#floor + this.#share * this.#lastCalls()) return false
     this.#retries[slot] = (this.#retries[slot] as number) + 1
     return true
+  }
+
+  #lastCalls(): number {
+    return sum(this.#calls) - (this.#calls[(this.#second + 1) % slots] as number)
   }
 
   /** Forgets what is too old; the slot of now. */

@@ -1,6 +1,6 @@
 /** What came of one attempt, as policies see it. */
 import type { OwnedResponse } from '../fetch/response.ts'
-import type { AttemptOutcome } from '../options/retry.ts'
+import type { AttemptOutcome, RetryNotice } from '../options/retry.ts'
 import type { Replay } from './replay.ts'
 
 export class Outcome implements AttemptOutcome {
@@ -37,6 +37,16 @@ export class Outcome implements AttemptOutcome {
   get headers(): Headers {
     return (this.#headers ??= new Headers(this.#given))
   }
+}
+
+/** With all of its fields as its own, for whoever copies or prints it. */
+export function noticeOf(outcome: Outcome, wait: number): RetryNotice {
+  const { attempt, method, url, response, error, code, elapsed, waited, previous } = outcome
+  const facts = { attempt, method, url, response, error, code, elapsed, waited, previous, wait }
+  return Object.defineProperty(facts as RetryNotice, 'headers', {
+    enumerable: true,
+    get: () => outcome.headers,
+  })
 }
 
 /** Of the error itself, or of the nearest cause that has one. */

@@ -11,6 +11,7 @@ import {
   type RetryOptions,
   type RetryPolicy,
 } from '../options/retry.ts'
+import { isObject, withoutUndefined } from '../options/check.ts'
 import { TimeoutError } from '../errors.ts'
 import { backoff } from './backoff.ts'
 import { ShareBudget } from './budget.ts'
@@ -110,5 +111,7 @@ export function policyOf(
     checkAttempts(retry.maxAttempts, `${path}.maxAttempts`)
     return retry
   }
-  return new OptionsPolicy(base instanceof OptionsPolicy ? { ...base.options, ...retry } : retry, path)
+  // What is no object at all is refused as it is.
+  const isOver = base instanceof OptionsPolicy && isObject(retry)
+  return new OptionsPolicy(isOver ? { ...base.options, ...withoutUndefined(retry) } : retry, path)
 }

@@ -4,7 +4,8 @@
  */
 import { type Base, resolveAddress } from '../fetch/address.ts'
 import type { FetchInit } from '../fetch/fetch.ts'
-import { atHand } from '../fetch/request.ts'
+import { types } from 'node:util'
+import { atHand, cancel, OwnBytes } from '../fetch/request.ts'
 
 export type Input = string | URL | Request
 
@@ -54,6 +55,37 @@ function replay(input: string | URL, init: FetchInit, origin: Base | undefined):
     init: { ...init, body: await body(), duplex: 'half' },
   })
   return { ...rest, url, next }
+}
+
+/** Of an attempt that is not made after all. */
+export function giveUp({ init: { body } }: Sendable): void {
+  if (typeof body === 'object' && body !== null && !isRepeatable(body)) cancel(body, undefined)
+}
+
+/** What a call was given, as it is now: what its caller changes afterwards is not sent by a later attempt. */
+export function asGiven(init: FetchInit): FetchInit {
+  const { headers, body } = init
+  const copy = { ...init }
+  if (typeof headers === 'object' && headers !== null)
+    copy.headers = Symbol.iterator in headers ? [...(headers as Headers)] : { ...headers }
+  if (typeof body === 'object' && body !== null && isRepeatable(body)) copy.body = copyOf(body)
+  return copy
+}
+
+function copyOf<T extends object>(body: T): T | OwnBytes {
+  if (types.isArrayBuffer(body)) return new OwnBytes(body.slice(0))
+  if (ArrayBuffer.isView(body)) {
+    const { buffer, byteOffset, byteLength } = body
+    return types.isSharedArrayBuffer(buffer)
+      ? body
+      : new OwnBytes(buffer.slice(byteOffset, byteOffset + byteLength))
+  }
+  if (body instanceof URLSearchParams) return new URLSearchParams(body) as T
+  if (body instanceof Blob) return body
+  const form = body as unknown as FormData
+  const copy = new (form.constructor as typeof FormData)()
+  for (const [name, value] of form) copy.append(name, value)
+  return copy as unknown as T
 }
 
 /** Streams and iterators are used up by the first who reads them. */

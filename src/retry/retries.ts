@@ -13,7 +13,7 @@ import {
   type RetryPolicy,
 } from '../options/retry.ts'
 import { OptionsPolicy, policyOf } from './policy.ts'
-import { type Input, replayOf } from './replay.ts'
+import { asGiven, type Input, replayOf } from './replay.ts'
 import { type Attempt, RetriedCall, type RetrySettings } from './retry.ts'
 
 /** Why a call that could have been tried again was not. */
@@ -32,6 +32,7 @@ export interface RetryStats {
 export class Retries {
   readonly #origin: Base | undefined
   readonly #timeouts: Timeouts | undefined
+  readonly #closing = new AbortController()
   /** Of policies given for single calls. */
   readonly #budgets = new WeakMap<RetryPolicy, { readonly budget: RetryBudget | undefined }>()
   readonly #counts = {
@@ -58,6 +59,7 @@ export class Retries {
     const policy = policyOf(retry)
     this.#own = {
       client,
+      closing: this.#closing.signal,
       policy,
       hedge: resolveHedge(hedge),
       budget: (policy ?? new OptionsPolicy({})).createBudget?.(),
@@ -77,7 +79,7 @@ export class Retries {
   }
 
   /** A call, with what its retries need; bad options reject, as fetch does. */
-  run(send: Attempt, input: Input, init: FetchInit | undefined): Promise<OwnedResponse> {
+  run(send: Attempt, target: Input, init: FetchInit | undefined): Promise<OwnedResponse> {
     const since = performance.now()
     let settings: RetrySettings
     try {
@@ -86,15 +88,24 @@ export class Retries {
       return Promise.reject(error)
     }
     settings.budget?.deposit()
+    const { policy, hedge } = settings
+    const isSentOnce = policy === undefined && hedge === undefined
+    const input = target instanceof URL ? target.href : target
+    const given = init == null || isSentOnce ? init : asGiven(init)
     const follow = async (sent?: Promise<OwnedResponse>): Promise<OwnedResponse> =>
-      new RetriedCall(settings, send, await replayOf(input, init, this.#origin), since).run(sent)
-    if (!isBare(settings, input, init)) return follow()
+      new RetriedCall(settings, send, await replayOf(input, given, this.#origin), since).run(sent)
+    if (!isBare(settings, input, given)) return follow()
     // Most calls are answered well, and nothing has to be made for them.
-    const sent = send(input, init)
+    const sent = send(input, given)
     return sent.then(
       (response) => (response.ok ? response : follow(sent)),
       () => follow(sent),
     )
+  }
+
+  /** Ends what waits for its next attempt, since there will be none. */
+  stop(error: Error): void {
+    this.#closing.abort(error)
   }
 
   stats(): RetryStats {

@@ -8,12 +8,12 @@ import { publish, redactUrl } from '../events.ts'
 import type { FetchInit } from '../fetch/fetch.ts'
 import type { OwnedResponse } from '../fetch/response.ts'
 import type { AttemptOutcome, NextAttempt, RetryBudget, RetryPolicy } from '../options/retry.ts'
+import { Ends } from './ends.ts'
 import { hedged } from './hedge.ts'
-import { Outcome } from './outcome.ts'
+import { noticeOf, Outcome } from './outcome.ts'
 import { stop } from './policy.ts'
-import type { Input, Replay } from './replay.ts'
+import { giveUp, type Input, type Replay } from './replay.ts'
 import type { GaveUp } from './retries.ts'
-import { sleep } from './sleep.ts'
 
 /** One attempt: a call of fetch without retries. `since` is when the call began (`performance.now()`), if it is not the first. */
 export type Attempt = (input: Input, init: FetchInit | undefined, since?: number) => Promise<OwnedResponse>
@@ -21,6 +21,8 @@ export type Attempt = (input: Input, init: FetchInit | undefined, since?: number
 /** What holds for the retries of a call. */
 export interface RetrySettings {
   readonly client: string
+  /** Aborts when the client is closed. */
+  readonly closing: AbortSignal
   readonly policy: RetryPolicy | undefined
   /** Milliseconds without an answer after which a second request is sent. */
   readonly hedge: number | undefined
@@ -47,6 +49,8 @@ export class RetriedCall {
   readonly #send: Attempt
   readonly #replay: Replay
   readonly #since: number
+  /** Made when there is something to wait for that is no request. */
+  #ends: Ends | undefined
   readonly #errors: unknown[] = []
   #attempt = 0
   #waited = 0
@@ -113,13 +117,18 @@ export class RetriedCall {
     const isOver =
       this.#replay.signal?.aborted === true || (error instanceof TimeoutError && error.phase === 'total')
     if (policy === undefined || isOver) return { outcome, next: stop }
-    const next = policy.next(outcome)
-    return { outcome, next: next instanceof Promise ? await next : next }
+    try {
+      const next = policy.next(outcome)
+      return { outcome, next: next instanceof Promise ? await this.#untilEnd().or(next) : next }
+    } catch (thrown) {
+      await response?.[Symbol.asyncDispose]()
+      throw thrown
+    }
   }
 
   async #request(signal?: AbortSignal): Promise<OwnedResponse> {
     const made = this.#replay.next()
-    const { input, init } = made instanceof Promise ? await made : made
+    const { input, init } = made instanceof Promise ? await this.#untilEnd().or(made, giveUp) : made
     const target = this.#url === this.#replay.url ? input : this.#url
     return this.#send(target, signal === undefined ? init : { ...init, signal }, this.#since)
   }
@@ -149,7 +158,7 @@ export class RetriedCall {
     if (signal?.aborted) throw signal.reason
     const { budget, counts, policy, total } = this.#settings
     if (!isRepeatable) return this.#giveUp(outcome, 'body')
-    if (outcome.elapsed + next.wait >= total) return this.#giveUp(outcome, 'total')
+    if (performance.now() - this.#since + next.wait >= total) return this.#giveUp(outcome, 'total')
     if (budget?.withdraw(outcome) === false) return this.#giveUp(outcome, 'budget')
     counts.made++
     this.#publish(outcome, next.wait, undefined)
@@ -158,11 +167,11 @@ export class RetriedCall {
       response === undefined ? error : new RetriedResponseError(response.status, redactUrl(outcome.url)),
     )
     try {
-      policy?.onRetry?.(Object.assign(Object.create(outcome) as AttemptOutcome, { wait: next.wait }))
+      policy?.onRetry?.(noticeOf(outcome, next.wait))
     } finally {
       await response?.[Symbol.asyncDispose]()
     }
-    await sleep(next.wait, signal)
+    await this.#untilEnd().sleep(next.wait)
     this.#waited = next.wait
     this.#url = next.url ?? this.#replay.url
     return true
@@ -185,6 +194,17 @@ export class RetriedCall {
       })
     }
     throw final
+  }
+
+  #untilEnd(): Ends {
+    const { closing, total } = this.#settings
+    const { signal, method } = this.#replay
+    return (this.#ends ??= new Ends({
+      signal,
+      closing,
+      end: this.#since + total,
+      late: () => new TimeoutError('total', total, method, redactUrl(this.#url)),
+    }))
   }
 
   #giveUp(outcome: AttemptOutcome, why: GaveUp): false {

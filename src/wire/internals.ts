@@ -1,7 +1,8 @@
 /**
- * The only two looks behind undici's and Node's public interfaces. Each has a fallback that is safe, only less thrifty:
- * a connection that could not be reused is drained for nothing, or is finished instead of reset.
+ * The only three looks behind undici's and Node's public interfaces. Each has a fallback that is safe, only less thrifty:
+ * a connection that could not be reused is drained for nothing, or is finished instead of reset; a stream is left open at the server.
  */
+import { type ClientHttp2Session, constants } from 'node:http2'
 import type { Socket } from 'node:net'
 
 interface Parser {
@@ -48,4 +49,21 @@ export function closeByReset(socket: Socket): void {
 /** The socket carries HTTP/2, many streams at once. */
 export function isHttp2(socket: Socket | undefined): boolean {
   return (socket as { alpnProtocol?: unknown } | undefined)?.alpnProtocol === 'h2'
+}
+
+/**
+ * undici ends an HTTP/2 stream without a code. Node up to 24 then keeps the reset to itself while the server has more to send than its window,
+ * and the stream stays open there as long as the connection: some hundred of them, and the server takes no more. Call before the first
+ * stream of a connection; from then on its streams are ended with CANCEL, which is sent at once.
+ */
+export function endStreamsByCancel(socket: Socket): void {
+  const session = property(socket, 'http2Session') as ClientHttp2Session | null | undefined
+  if (typeof session?.request !== 'function') return
+  const request = session.request.bind(session)
+  session.request = (headers, options) => {
+    const stream = request(headers, options)
+    const close = stream.close.bind(stream)
+    stream.close = (code = constants.NGHTTP2_CANCEL, done) => close(code, done)
+    return stream
+  }
 }

@@ -4,7 +4,7 @@ import { errors } from 'undici'
 import type { BusyPool } from '../errors.ts'
 import { type EndedBy, publish, type Outcome, type Reason, redactUrl } from '../events.ts'
 import { Deferred, patience, type Sendable } from './deferred.ts'
-import { isHttp2 } from './internals.ts'
+import { endStreamsByCancel, isHttp2 } from './internals.ts'
 import { type Keeping, margin, newKeeping, noteKeepAlive } from './keep-alive.ts'
 import { Queue, type Queued } from './queue.ts'
 import { Roster } from './roster.ts'
@@ -216,10 +216,11 @@ export class Origin {
     }
     this.#connections.set(socket, connection)
     this.#busy++
-    if (isHttp2(socket) && !this.#isMultiplexed) {
-      this.#isMultiplexed = true
+    if (isHttp2(socket)) {
+      endStreamsByCancel(socket)
       // Not now: undici is writing a request.
-      queueMicrotask(() => this.#queue?.open())
+      if (!this.#isMultiplexed) queueMicrotask(() => this.#queue?.open())
+      this.#isMultiplexed = true
     }
     this.counts.opened++
     const { localPort } = socket

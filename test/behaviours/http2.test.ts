@@ -78,3 +78,18 @@ test('100 untouched endless streams, all that undici opens at once, do not stop 
   expect(client.stats().bodies.reasons).toMatchObject({ http2: 1 })
   expect(kept).toHaveLength(100)
 })
+
+test('streams given up with more to come than their window are reset at the server, too, and do not add up', async () => {
+  await using origin = await createHttp2Origin(
+    (stream) => {
+      stream.respond({ ':status': 200 })
+      stream.end(pattern(300_000))
+    },
+    { maxConcurrentStreams: 10 },
+  )
+  await using client = testClient(options)
+  for (let call = 0; call < 30; call++) await (await client.fetch(`${origin.url}/x`)).body?.cancel()
+  await until(() => origin.openStreams === 0, 'no stream is left')
+  expect(Buffer.from(await (await client.fetch(`${origin.url}/x`)).arrayBuffer())).toHaveLength(300_000)
+  expect(origin.sessions).toBe(1)
+})

@@ -194,6 +194,20 @@ test('above a MockAgent: mocked answers come through, read or not', async () => 
   await mock.close()
 })
 
+test('above a MockAgent: an empty answer holds nothing', async () => {
+  const mock = new MockAgent()
+  mock.disableNetConnect()
+  mock.get('http://service.test').intercept({ path: '/' }).reply(200)
+  const client = createClient({ dispatcher: mock })
+  const response = await client.fetch('http://service.test/')
+  await until(() => client.stats().requests.inFlight === 0, 'it has arrived')
+  expect(client.stats().bodies.holding).toBe(0)
+  expect(await response.text()).toBe('')
+  expect(client.stats().bodies).toMatchObject({ open: 0, holding: 0 })
+  await client.close()
+  await mock.close()
+})
+
 test('the default fetch honours a MockAgent set as global dispatcher, and init.dispatcher', async () => {
   const mock = new MockAgent()
   mock.get('http://mocked.test').intercept({ path: '/b' }).reply(200, 'global').times(2)

@@ -1,6 +1,6 @@
 /** Time limits: each part of a call has its own, and none is left behind when the call is over. Both lanes. */
 import { expect, test } from 'vitest'
-import { TimeoutError } from '../../src/index.ts'
+import { TimeoutError, type TimeoutOptions } from '../../src/index.ts'
 import { testClient, works } from '../support/client.ts'
 import { createOrigin, type Script } from '../support/origin.ts'
 import { serveShapes } from '../support/shapes.ts'
@@ -8,6 +8,8 @@ import { until } from '../support/until.ts'
 
 const head = 'HTTP/1.1 200 OK\r\n'
 const never = new Promise<void>(() => {})
+/** Far longer than the limits it is held against. */
+const late = (): Promise<void> => new Promise((resolve) => void setTimeout(resolve, 300))
 
 const serve: Script = async (seen, reply) => {
   if (seen.path.startsWith('/silent')) return never
@@ -22,6 +24,15 @@ const serve: Script = async (seen, reply) => {
   if (seen.path.startsWith('/stalls')) {
     await reply.write(`${head}content-length: 2000000\r\n\r\nfirst`)
     return never
+  }
+  if (seen.path === '/late-headers') {
+    await late()
+    return reply.write(`${head}content-length: 4\r\n\r\nlate`)
+  }
+  if (seen.path === '/late-body') {
+    await reply.write(`${head}content-length: 4\r\n\r\nla`)
+    await late()
+    return reply.write('te')
   }
   await serveShapes(seen, reply)
 }
@@ -139,6 +150,65 @@ for (const [lane, init] of lanes) {
       expect(await response.text()).toBe('ok')
     }
     expect(timers()).toBeLessThanOrEqual(before)
+  })
+
+  const taken = [
+    ['headers', '/late-headers'],
+    ['attempt', '/late-headers'],
+    ['body', '/late-body'],
+    ['total', '/late-headers'],
+    ['total', '/late-body'],
+  ] as const
+  for (const [limit, path] of taken) {
+    test(`${lane}: 0 and Infinity of a call take the limit ${limit} of its client away (${path})`, async () => {
+      await using origin = await createOrigin(serve)
+      await using client = testClient({ timeout: { [limit]: 60 } })
+      const read = async (timeout?: number | TimeoutOptions): Promise<string> => {
+        const given = timeout === undefined ? init : { ...init, timeout }
+        return (await client.fetch(origin.url + path, given)).text()
+      }
+      await expect(read()).rejects.toSatisfy(
+        (error: Error) =>
+          (error instanceof TimeoutError ? error : (error.cause as TimeoutError)).phase === limit,
+      )
+      expect(await read({ [limit]: 0 })).toBe('late')
+      expect(await read({ [limit]: Infinity })).toBe('late')
+      if (limit === 'total') expect([await read(0), await read(Infinity)]).toEqual(['late', 'late'])
+      // Others of the call do not bring it back, nor take it away.
+      await expect(read({ queue: 0 })).rejects.toThrow()
+      expect(await read({ [limit]: 0, queue: 5_000 })).toBe('late')
+    })
+  }
+
+  test(`${lane}: 0 and Infinity of a call take the limit queue of its client away`, async () => {
+    await using origin = await createOrigin(serve)
+    await using client = testClient({ connections: 1, timeout: { queue: 60 } })
+    for (const queue of [0, Infinity]) {
+      const first = client.fetch(`${origin.url}/late-headers`, init)
+      await until(() => client.stats().requests.inFlight === 1, 'the first is sent')
+      const second = client.fetch(`${origin.url}/ok`, { ...init, timeout: { queue } })
+      const third = client.fetch(`${origin.url}/ok`, init)
+      await expect(third).rejects.toMatchObject({ phase: 'queue', limit: 60 })
+      expect(await (await first).text()).toBe('late')
+      expect(await (await second).text()).toBe('ok')
+    }
+  })
+
+  test(`${lane}: a call without the total of its client may wait longer for its next attempt`, async () => {
+    let at = 0
+    await using origin = await createOrigin((_, reply) =>
+      reply.write(
+        at++ % 2 === 0
+          ? 'HTTP/1.1 503 Busy\r\nretry-after-ms: 300\r\ncontent-length: 0\r\n\r\n'
+          : `${head}content-length: 2\r\n\r\nok`,
+      ),
+    )
+    await using client = testClient({ retry: { backoff: { initial: 1 } }, timeout: { total: 250 } })
+    expect((await client.fetch(origin.url, init)).status).toBe(503)
+    at = 0
+    for (const timeout of [0, Infinity, { total: 0 }]) {
+      expect((await client.fetch(origin.url, { ...init, timeout })).status).toBe(200)
+    }
   })
 
   test(`${lane}: 0 and Infinity are no limit`, async () => {

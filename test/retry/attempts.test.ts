@@ -96,6 +96,14 @@ test('options for a call are laid over those of its client', async () => {
   expect(origin.seen).toHaveLength(2)
 })
 
+test('an option that is undefined for a call is that of its client', async () => {
+  await using origin = await scripted(status(418))
+  await using client = testClient({ retry: { statuses: [418], maxAttempts: 2, backoff: soon } })
+  const retry = { statuses: undefined, maxAttempts: undefined, backoff: undefined } as never
+  await client.fetch(origin.url, { retry })
+  expect(origin.seen).toHaveLength(2)
+})
+
 test.each([400, 401, 403, 404, 409, 410, 412, 416, 501, 505])('a %i is not retried', async (code) => {
   await using origin = await scripted(status(code))
   await using client = retrying()

@@ -67,9 +67,10 @@ test('an answer in time is all there is', async () => {
   await using origin = await createOrigin((_, reply) =>
     reply.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'),
   )
-  await using client = hedging()
+  const due = 500
+  await using client = hedging({ hedge: { after: due } })
   for (let call = 0; call < 3; call++) await (await client.fetch(origin.url)).text()
-  await new Promise((resolve) => setTimeout(resolve, after * 2))
+  await new Promise((resolve) => setTimeout(resolve, due * 2))
   expect(origin.seen).toHaveLength(3)
   expect(client.stats().retries.hedged).toBe(0)
 })
@@ -127,9 +128,12 @@ test('when both fail, the last one is what the caller gets, and the other is giv
 
 test('a request that fails before the second one is due is not hedged', async () => {
   await using origin = await createOrigin((_, reply) => reply.reset())
-  await using client = hedging()
+  // Far longer than it takes to fail, however slow the machine.
+  const due = 3_000
+  await using client = hedging({ hedge: { after: due } })
+  const started = performance.now()
   await expect(client.fetch(origin.url)).rejects.toThrow('fetch failed')
-  await new Promise((resolve) => setTimeout(resolve, after * 2))
+  expect(performance.now() - started).toBeLessThan(due)
   expect(client.stats().retries.hedged).toBe(0)
 })
 
@@ -160,7 +164,7 @@ test("the caller's abort still ends the body of the answer that won", async () =
 
 test('limits of the call end both requests', async () => {
   await using origin = await held()
-  await using client = hedging({ timeout: { total: 120 } })
+  await using client = hedging({ timeout: { total: 1_000 } })
   await expect(client.fetch(origin.url)).rejects.toBeInstanceOf(TimeoutError)
   expect(origin.replies).toHaveLength(2)
   await until(() => origin.open === 0, 'both are gone')

@@ -1,7 +1,7 @@
 /** For any script of failures: attempts, waits and load stay within the policy, and nothing is left behind. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { RetryNotice } from '../../src/index.ts'
+import { type RetryNotice, TimeoutError } from '../../src/index.ts'
 import { testClient } from '../support/client.ts'
 import { createOrigin, type Reply } from '../support/origin.ts'
 import { until } from '../support/until.ts'
@@ -84,9 +84,13 @@ test('attempts, waits and connections stay within the policy, whatever the serve
         (error: Error & { attempts?: number }) => error,
       )
       const attempts = notices.length + 1
+      // A connection may take longer than an attempt has.
+      const late =
+        notices.filter(({ error }) => error instanceof TimeoutError).length +
+        (outcome instanceof TimeoutError ? 1 : 0)
       expect(attempts).toBeLessThanOrEqual(maxAttempts)
       // A request that died on a connection that had been idle is sent again by the wire; all others are attempts.
-      expect(origin.seen.length).toBeGreaterThanOrEqual(attempts)
+      expect(origin.seen.length).toBeGreaterThanOrEqual(attempts - late)
       for (const { attempt, wait, response } of notices) {
         const asked = Number(response?.headers.get('retry-after-ms') ?? 0)
         expect(asked).toBeLessThanOrEqual(maxRetryAfter)

@@ -16,7 +16,18 @@ import createApi from 'openapi-fetch'
 import wretch from 'wretch'
 import { azureHttpClient } from '../../src/adapters/azure.ts'
 import { awsRequestHandler } from '../../src/adapters/aws.ts'
-import { type Client, createClient, fetch } from '../../src/index.ts'
+import {
+  BodyNotReplayableError,
+  type Client,
+  createClient,
+  fetch,
+  type GaveUp,
+  type RetriedError,
+  RetriedResponseError,
+  type Retry,
+  type RetryPolicy,
+  type RetryStats,
+} from '../../src/index.ts'
 
 declare const client: Client
 
@@ -78,4 +89,57 @@ export async function additions(): Promise<void> {
   void client.fetch('/x', { timeout: { headers: 'soon' } })
   // @ts-expect-error an unknown limit
   void client.fetch('/x', { timeout: { haeders: 5 } })
+}
+
+/** Of retries and hedged requests. */
+export async function retries(policy: RetryPolicy): Promise<void> {
+  createClient({ retry: true, hedge: { after: 100 }, timeout: { attempt: 5, total: 50 } })
+  createClient({
+    retry: { methods: ['GET', 'POST'], backoff: { jitter: 'none' }, budget: false },
+    hedge: false,
+  })
+  for (const retry of [true, false, 3, { maxAttempts: 2 }, policy] satisfies Retry[]) createClient({ retry })
+  for (const each of [fetch, client.fetch]) {
+    void each('/x', { retry: 3, hedge: { after: 5 }, timeout: { attempt: 5 } })
+    void each('/x', { retry: policy, hedge: false })
+    void each('/x', {
+      retry: { onRetry: ({ wait, attempt, headers }) => void [wait, attempt, headers.get('x')] },
+    })
+    void each('/x', {
+      retry: { shouldRetry: async ({ response }, usual) => usual && response?.status !== 500 },
+    })
+    // A body made for each attempt: at once or later, of whatever fetch takes.
+    void each('/x', { method: 'PUT', body: () => 'text' })
+    void each('/x', { method: 'PUT', body: () => new ReadableStream() })
+    void each('/x', { method: 'PUT', body: async () => new Blob(['x']) })
+    void each('/x', { method: 'PUT', body: () => new FormData() })
+    // @ts-expect-error a function that makes nothing
+    void each('/x', { method: 'PUT', body: () => undefined })
+    // @ts-expect-error a function that makes what is no body
+    void each('/x', { method: 'PUT', body: () => 3 })
+    // @ts-expect-error an unknown option
+    void each('/x', { retry: { retries: 3 } })
+    // @ts-expect-error a method of hedging has to say after what time
+    void each('/x', { hedge: {} })
+    // @ts-expect-error attempts are a number
+    void each('/x', { retry: '3' })
+  }
+  // @ts-expect-error unknown jitter
+  createClient({ retry: { backoff: { jitter: 'half' } } })
+  // @ts-expect-error a policy says how many attempts
+  createClient({ retry: { next: () => ({ retry: false }) } })
+  // @ts-expect-error hedging is no switch
+  createClient({ hedge: true })
+  const { made, hedged, gaveUp }: RetryStats = client.stats().retries
+  const why: GaveUp = 'retry-after'
+  const sum: number = made + hedged + gaveUp[why]
+  void sum
+  try {
+    await client.fetch('/x')
+  } catch (error) {
+    const { errors, attempts, elapsed } = error as RetriedError
+    for (const each of errors) if (each instanceof RetriedResponseError) void each.status.toFixed()
+    void (attempts + elapsed)
+    if (error instanceof BodyNotReplayableError) void (error.code satisfies 'ERR_DRAINED_BODY_NOT_REPLAYABLE')
+  }
 }

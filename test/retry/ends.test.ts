@@ -1,0 +1,146 @@
+/** What ends a call between its attempts: the caller, the limits, the client; at once, and with the right reason. */
+import { expect, test } from 'vitest'
+import { type Client, type ClientOptions, createClient, type RetryNotice } from '../../src/index.ts'
+import { testClient } from '../support/client.ts'
+import { createOrigin, type Origin } from '../support/origin.ts'
+import { until } from '../support/until.ts'
+
+const failing = (headers = '', size = 0): Promise<Origin> =>
+  createOrigin((_, reply) =>
+    reply.write(`HTTP/1.1 503 Busy\r\ncontent-length: ${size}\r\n${headers}\r\n${'x'.repeat(size)}`),
+  )
+const retrying = (options: ClientOptions = {}): Client & AsyncDisposable =>
+  testClient({ retry: { backoff: { initial: 1, max: 2 } }, ...options })
+const never = (): Promise<never> => new Promise(() => {})
+
+/** The outcome, or 'pending' if there is none in so many milliseconds: a limit that is never met by what works. */
+const within = (promise: Promise<unknown>, ms = 3_000): Promise<unknown> =>
+  Promise.race([
+    promise.then(
+      (value) => value,
+      (error: unknown) => error,
+    ),
+    new Promise((resolve) => setTimeout(resolve, ms, 'pending').unref()),
+  ])
+
+test('onRetry is told everything a policy is told, headers included', async () => {
+  await using origin = await failing()
+  await using client = retrying()
+  const notices: RetryNotice[] = []
+  const onRetry = (notice: RetryNotice): void => void notices.push(notice)
+  await client.fetch(origin.url, { headers: { 'x-mine': 'y' }, retry: { maxAttempts: 2, onRetry } })
+  const [notice] = notices
+  expect(notice?.headers.get('x-mine')).toBe('y')
+  expect({ ...notice }).toMatchObject({ attempt: 1, method: 'GET', wait: expect.any(Number), waited: 0 })
+})
+
+test('an abort ends a call whose shouldRetry has not decided yet', async () => {
+  await using origin = await failing('', 100_000)
+  await using client = retrying()
+  const abort = new AbortController()
+  let asked = false
+  const shouldRetry = (): Promise<boolean> => {
+    asked = true
+    return never()
+  }
+  const call = within(client.fetch(origin.url, { signal: abort.signal, retry: { shouldRetry } }))
+  await until(() => asked, 'it is asked')
+  abort.abort('mine')
+  expect(await call).toBe('mine')
+})
+
+test('the total ends a call whose shouldRetry has not decided yet', async () => {
+  await using origin = await failing('', 100_000)
+  await using client = retrying()
+  const call = client.fetch(origin.url, { timeout: 100, retry: { shouldRetry: never } })
+  expect(await within(call)).toMatchObject({ phase: 'total', limit: 100 })
+})
+
+test('an abort ends a call whose body is still being made', async () => {
+  await using client = retrying()
+  const abort = new AbortController()
+  const call = within(
+    client.fetch('http://127.0.0.1:1/', { method: 'PUT', signal: abort.signal, body: never }),
+  )
+  abort.abort('mine')
+  expect(await call).toBe('mine')
+})
+
+test('the total ends a call whose body is still being made', async () => {
+  await using client = retrying()
+  const call = client.fetch('http://127.0.0.1:1/', { method: 'PUT', timeout: 100, body: never })
+  expect(await within(call)).toMatchObject({ phase: 'total', limit: 100 })
+})
+
+test('time that shouldRetry takes counts: no wait is begun that ends after the total', async () => {
+  await using origin = await failing('', 10)
+  await using client = testClient({ retry: { backoff: { initial: 150, jitter: 'none' } } })
+  const shouldRetry = async (): Promise<boolean> => {
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    return true
+  }
+  const outcome = await within(client.fetch(origin.url, { timeout: 300, retry: { shouldRetry } }))
+  expect(outcome).toMatchObject({ status: 503 })
+  expect(client.stats().retries.gaveUp.total).toBe(1)
+  expect(origin.seen).toHaveLength(1)
+})
+
+test.each(['shouldRetry', 'onRetry'])(
+  'when %s throws, its response is given up, whatever its size',
+  async (name) => {
+    await using origin = await failing('', 5_000_000)
+    await using client = retrying({ connections: 1 })
+    const fails = (): never => {
+      throw new Error('mine')
+    }
+    for (let call = 0; call < 3; call++) {
+      expect(await within(client.fetch(origin.url, { retry: { [name]: fails } }))).toMatchObject({
+        message: 'mine',
+      })
+    }
+    expect(client.stats().bodies.open).toBe(0)
+  },
+)
+
+test('destroy() ends a wait at once', async () => {
+  await using origin = await failing('retry-after: 30\r\n')
+  const client = createClient({ retry: true })
+  const call = within(client.fetch(origin.url))
+  await until(() => client.stats().retries.made === 1, 'it waits')
+  await client.destroy(new Error('mine'))
+  expect(await call).toBeInstanceOf(Error)
+})
+
+test('close() ends a wait at once, and says that the client is closed', async () => {
+  await using origin = await failing('retry-after: 30\r\n')
+  const client = createClient({ retry: true })
+  const call = within(client.fetch(origin.url))
+  await until(() => client.stats().retries.made === 1, 'it waits')
+  await client.close()
+  expect(await call).toMatchObject({ message: 'fetch failed', cause: { code: 'UND_ERR_CLOSED' } })
+})
+
+test('a client that is destroyed is not tried again', async () => {
+  await using origin = await createOrigin(never)
+  const client = createClient({ retry: { backoff: { initial: 1 } } })
+  const reset = Object.assign(new Error('mine'), { code: 'ECONNRESET' })
+  const calls = [within(client.fetch(origin.url)), within(client.fetch(origin.url))]
+  await until(() => origin.seen.length === 2, 'both are sent')
+  await client.destroy(reset)
+  const outcomes = await Promise.all(calls)
+  for (const outcome of outcomes) expect(outcome).toBeInstanceOf(TypeError)
+  expect(Object.keys(reset)).toEqual(['code'])
+})
+
+test('a policy that asks for a wait longer than a timer holds does not get none', async () => {
+  await using origin = await failing()
+  await using client = testClient()
+  const abort = new AbortController()
+  const retry = { maxAttempts: 3, next: () => ({ retry: true, wait: 2 ** 31 }) as const }
+  const call = within(client.fetch(origin.url, { signal: abort.signal, retry }))
+  await until(() => client.stats().retries.made > 0, 'it waits')
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  expect(origin.seen).toHaveLength(1)
+  abort.abort('mine')
+  expect(await call).toBe('mine')
+})
