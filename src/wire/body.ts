@@ -19,6 +19,7 @@ import type { ResponseHead } from './framing.ts'
 import { closeByReset, isHttp2 } from './internals.ts'
 import { leastForSpeed, type Origin } from './origin.ts'
 import { Reader } from './reader.ts'
+import { canBeSentAgain, isDeadConnection } from './resend.ts'
 import { Rostered } from './roster.ts'
 import { Draining, howToEnd } from './settle.ts'
 import { expectSocket } from './sockets.ts'
@@ -39,9 +40,20 @@ export class Body extends Rostered implements Handler, TurnTask {
   readonly #origin: Origin
   readonly #limits: ResolvedDrain
   readonly #reader: Reader = new Reader(this)
+  readonly #dispatch: Dispatcher['dispatch']
+  /** To send it again with, until the first byte of the response. */
+  #opts: Dispatcher.DispatchOptions | undefined
   /** Dispatched when nothing stood in the way but the making of a connection. */
-  readonly #hadRoom: boolean
+  #hadRoom: boolean
+  /** All of it is written to the present connection. */
   #requestSent: boolean
+  #bodyBegun = false
+  /** The present connection had carried requests before. */
+  #isOnReused = false
+  /** Its reader has heard of the first start, and hears of no other. */
+  #isResent = false
+  /** The reader knows that the request was sent. */
+  #isKnownSent = false
   /** Started more than once. */
   #hasMoved = false
   #state: State = 'waiting'
@@ -58,8 +70,16 @@ export class Body extends Rostered implements Handler, TurnTask {
   #end: Headers | undefined
   #draining: Draining | undefined
 
-  constructor(opts: Dispatcher.DispatchOptions, handler: Handler, origin: Origin, limits: ResolvedDrain) {
+  constructor(
+    dispatch: Dispatcher['dispatch'],
+    opts: Dispatcher.DispatchOptions,
+    handler: Handler,
+    origin: Origin,
+    limits: ResolvedDrain,
+  ) {
     super()
+    this.#dispatch = dispatch
+    this.#opts = opts
     this.#account = new Account(origin, opts.method, opts.path)
     this.#handler = handler
     this.#origin = origin
@@ -69,9 +89,24 @@ export class Body extends Rostered implements Handler, TurnTask {
     origin.wait(this)
   }
 
+  /** What a dispatcher throws (one of undici's own does not) reaches the reader like any other failure. */
+  send(): boolean {
+    try {
+      return this.#dispatch(this.#opts as Dispatcher.DispatchOptions, this)
+    } catch (error) {
+      this.onResponseError(null, error as Error)
+      return false
+    }
+  }
+
   // ---- from the wire
 
   onRequestStart(controller: Controller, context: unknown): void {
+    if (this.#state === 'done') {
+      // Given up while it waited to be sent again.
+      controller.abort(new BodyGivenUpError())
+      return
+    }
     // HTTP/2 starts a request again on another connection when the first one is going away; a redirect below us does for each hop.
     if (this.wire !== null) {
       this.#hasMoved = true
@@ -86,7 +121,7 @@ export class Body extends Rostered implements Handler, TurnTask {
       return
     }
     expectSocket(this)
-    this.#handler.onRequestStart?.(this.#reader, context)
+    if (!this.#isResent) this.#handler.onRequestStart?.(this.#reader, context)
   }
 
   get isAborted(): boolean {
@@ -100,19 +135,25 @@ export class Body extends Rostered implements Handler, TurnTask {
 
   onSocket(socket: Socket): void {
     this.#socket = socket
-    if (this.#origin.attach(socket) && this.#hadRoom) this.#origin.noteConnect(performance.now() - this.since)
+    this.#isOnReused = !this.#origin.attach(socket)
+    if (!this.#isOnReused && this.#hadRoom) this.#origin.noteConnect(performance.now() - this.since)
   }
 
   onBodySent(chunk: Buffer): void {
-    this.#handler.onBodySent?.(chunk)
+    this.#bodyBegun = true
+    if (!this.#isResent) this.#handler.onBodySent?.(chunk)
   }
 
+  /** A byte of it is here. */
   onResponseStarted(): void {
+    this.#opts = undefined
     this.#handler.onResponseStarted?.()
   }
 
   onRequestSent(): void {
     this.#requestSent = true
+    if (this.#isKnownSent) return
+    this.#isKnownSent = true
     this.#handler.onRequestSent?.()
   }
 
@@ -127,6 +168,7 @@ export class Body extends Rostered implements Handler, TurnTask {
   }
 
   onResponseStart(_: Controller, status: number, headers: Headers, statusText?: string): void {
+    this.#opts = undefined
     if (status < 200) {
       this.#handler.onResponseStart?.(this.#reader, status, headers, statusText)
       return
@@ -193,14 +235,44 @@ export class Body extends Rostered implements Handler, TurnTask {
     const state = this.#state
     if (state === 'done') return
     this.#leaveWire()
+    if (this.#mayBeResent(error)) {
+      this.#resend(error)
+      return
+    }
     if (state === 'waiting') {
       this.#state = 'done'
+      this.#opts = undefined
     } else {
       if (state !== 'draining') this.#account.endedBy = 'wire'
       this.#settle('closed', 'failed')
     }
     if (state !== 'draining') this.#handler.onResponseError?.(this.#reader, error)
     this.#forgetWire()
+  }
+
+  /** As long as the connections are kept ones: each failure takes one away, and the last try is on a new one. */
+  #mayBeResent(error: Error): boolean {
+    const opts = this.#opts
+    if (opts === undefined || this.#hasMoved || this.#reader.aborted || this.#origin.scope.closing)
+      return false
+    // Not begun: undici fails what waits for an idle connection when that one breaks.
+    if (this.wire === null) return this.#origin.hasLost(error)
+    return this.#isOnReused && isDeadConnection(error) && canBeSentAgain(opts, this.#bodyBegun)
+  }
+
+  #resend(error: Error): void {
+    if (this.wire !== null) this.#isResent = true
+    this.#forgetWire()
+    this.#isOnReused = this.#hadRoom = false
+    this.#requestSent = this.#opts?.body == null
+    this.#origin.counts.resent++
+    this.#origin.wait(this)
+    // Not now: whoever reports a dead connection (HTTP/2: with many requests on it) has not let go of it yet.
+    queueMicrotask(() => {
+      if (this.#state !== 'waiting') return
+      if (this.#origin.scope.closing) this.onResponseError(null, error)
+      else this.send()
+    })
   }
 
   // ---- from the reader
@@ -227,7 +299,8 @@ export class Body extends Rostered implements Handler, TurnTask {
     if (this.#state === 'done' || this.#state === 'draining') return
     if (this.#state === 'waiting') {
       // There is nothing to drain: the request is over, and with it its connection.
-      this.#abortWire(reason)
+      if (this.wire !== null) this.#abortWire(reason)
+      else this.onResponseError(null, reason)
       return
     }
     this.#account.endedBy = by

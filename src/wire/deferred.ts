@@ -6,16 +6,20 @@
  */
 export const patience: number = 10
 
+export interface Sendable {
+  send(): void
+}
+
 export class Deferred {
-  readonly #queue: { readonly since: number; readonly dispatch: () => void }[] = []
+  readonly #queue: { readonly since: number; readonly request: Sendable }[] = []
   #isTimerSet = false
 
   get length(): number {
     return this.#queue.length
   }
 
-  add(dispatch: () => void): void {
-    this.#queue.push({ since: performance.now(), dispatch })
+  add(request: Sendable): void {
+    this.#queue.push({ since: performance.now(), request })
     this.#setTimer()
   }
 
@@ -34,7 +38,7 @@ export class Deferred {
     setImmediate(this.#release)
   }
 
-  readonly #release = (): void => this.#queue.shift()?.dispatch()
+  readonly #release = (): void => this.#queue.shift()?.request.send()
   readonly #releaseSoon = (): void => void setImmediate(this.#release)
 
   /** Not cleared when nothing is left: a timer for each request would cost more than one that comes for nothing. */

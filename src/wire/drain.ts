@@ -76,13 +76,12 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
       const name = String(opts.origin ?? '')
       // Credentials are in no name; looking for them in every request would cost more than all else here.
       const origin = originOf(name.includes('@') ? redactUrl(name) : name)
-      const body = new Body(opts, modern, origin, limits)
-      const complete = withDefaults(opts, modern !== handler)
+      const body = new Body(dispatch, withDefaults(opts, modern !== handler), modern, origin, limits)
       if (origin.isWorthWaiting) {
-        origin.defer(() => send(dispatch, complete, body))
+        origin.defer(body)
         return true
       }
-      return send(dispatch, complete, body)
+      return body.send()
     }
 
   const composed = new WeakMap<Dispatcher, Dispatcher>()
@@ -118,16 +117,6 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
  */
 export function drain(options?: DrainOptions): Dispatcher.DispatcherComposeInterceptor {
   return createDrain(resolveDrain(options), 'drain()').interceptor
-}
-
-/** What a dispatcher throws (one of undici's own does not) reaches the reader like any other failure. */
-function send(dispatch: Dispatcher['dispatch'], opts: Dispatcher.DispatchOptions, body: Body): boolean {
-  try {
-    return dispatch(opts, body)
-  } catch (error) {
-    body.onResponseError(null, error as Error)
-    return false
-  }
 }
 
 function withDefaults(opts: Dispatcher.DispatchOptions, isLegacy: boolean): Dispatcher.DispatchOptions {

@@ -1,7 +1,7 @@
 /** What is known of one origin: its sockets, who waits, the open bodies, and how fast it is. Decides who is reclaimed. */
 import type { Socket } from 'node:net'
 import { type EndedBy, publish, type Outcome, type Reason } from '../events.ts'
-import { Deferred, patience } from './deferred.ts'
+import { Deferred, patience, type Sendable } from './deferred.ts'
 import { isHttp2 } from './internals.ts'
 import { Roster, type Rostered } from './roster.ts'
 import { type Counts, newCounts } from './stats.ts'
@@ -106,8 +106,8 @@ export class Origin {
   }
 
   /** Sends a request as soon as a connection is free, but within {@link patience}. */
-  defer(dispatch: () => void): void {
-    this.#deferred.add(dispatch)
+  defer(request: Sendable): void {
+    this.#deferred.add(request)
     if (this.#settling > 0) this.#deferred.releaseAfterTurn()
   }
 
@@ -177,6 +177,12 @@ export class Origin {
     })
     if (this.#untouched.size > 0) this.#reviewSoon()
     return true
+  }
+
+  /** This error is the end of a connection that had carried requests, not of one that was being made. */
+  hasLost(error: Error): boolean {
+    for (const socket of this.#connections.keys()) if (socket.errored === error) return true
+    return false
   }
 
   /** The connection is closed, or belongs to somebody else. */

@@ -8,6 +8,7 @@ export interface Counts {
   opened: number
   reused: number
   reset: number
+  resent: number
   draining: number
   open: number
   holding: number
@@ -27,6 +28,7 @@ export function newCounts(): Counts {
     opened: 0,
     reused: 0,
     reset: 0,
+    resent: 0,
     draining: 0,
     open: 0,
     holding: 0,
@@ -63,6 +65,8 @@ export interface Stats {
     readonly waiting: number
     /** Sent, and the end of the response not received. */
     readonly inFlight: number
+    /** Since the start: sent again because the kept connection they were written to was dead. */
+    readonly resent: number
   }
   readonly bodies: {
     /** Responses started whose body has no outcome yet. */
@@ -129,7 +133,7 @@ function show(counts: Counts, { sockets, waiting, inFlight }: Now): Stats {
       reused: counts.reused,
       reset: counts.reset,
     },
-    requests: { waiting, inFlight },
+    requests: { waiting, inFlight, resent: counts.resent },
     bodies: {
       open: counts.open,
       holding: counts.holding,
