@@ -231,9 +231,14 @@ export class Body extends Rostered implements Handler, TurnTask {
     }
   }
 
-  onResponseError(_: Controller | null, error: Error): void {
+  onResponseError(controller: Controller | null, error: Error): void {
     const state = this.#state
     if (state === 'done') return
+    // HTTP/2: undici takes the end of the connection for a failure of streams whose end has come, too, but is not told yet.
+    if (controller !== null && state !== 'waiting' && this.#account.remaining === 0) {
+      this.onResponseEnd(controller, {})
+      return
+    }
     this.#leaveWire()
     if (this.#mayBeResent(error)) {
       this.#resend(error)

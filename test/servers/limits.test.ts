@@ -26,16 +26,19 @@ for (const [kind, perConnection] of [
       expect(client.stats().requests.resent).toBe(0)
     })
 
-    test('a limit of 10 requests is kept to by 8 calls at a time', async () => {
-      await using origin = await createOrigin(serveShapes)
-      await using server = await start(kind, { backend: origin.port, requests: 10 })
-      await using client = testClient({ connections: 8 })
-      const calls = Array.from({ length: 8 }, async () => {
-        for (let i = 0; i < 25; i++) await works(client, server.url)
+    for (const scheme of ['http', 'https'] as const) {
+      test(`${scheme}: a limit of 10 requests is kept to by 8 calls at a time`, async () => {
+        await using origin = await createOrigin(serveShapes)
+        await using server = await start(kind, { backend: origin.port, requests: 10 })
+        await using client = testClient({ connections: 8, tls: { ca: tls.cert } })
+        const url = scheme === 'http' ? server.url : `https://127.0.0.1:${server.tlsPort}`
+        const calls = Array.from({ length: 8 }, async () => {
+          for (let i = 0; i < 50; i++) await works(client, url)
+        })
+        await Promise.all(calls)
+        expect(origin.seen).toHaveLength(400)
       })
-      await Promise.all(calls)
-      expect(origin.seen).toHaveLength(200)
-    })
+    }
   })
 }
 
