@@ -3,6 +3,7 @@ import http from 'node:http'
 import net from 'node:net'
 import { Agent, type Dispatcher, fetch as undiciFetch, request } from 'undici'
 import { type ClientOptions, createClient, createServices, drain } from '../src/index.ts'
+import { blobCalls } from './blobs.ts'
 import { type Make, transfers } from './transfers.ts'
 
 type Call = () => Promise<unknown>
@@ -16,14 +17,23 @@ const policies: ClientOptions = {
 const pool = (): Dispatcher => new Agent({ connections })
 const httpAgent = (): http.Agent => new http.Agent({ keepAlive: true, maxSockets: connections })
 
-function bareDispatch(url: string): Call {
+/** What a fetch without headers of its own sends to this origin. */
+const fetchHeaders = {
+  accept: '*/*',
+  'accept-language': '*',
+  'sec-fetch-mode': 'cors',
+  'user-agent': 'undici',
+  'accept-encoding': 'gzip, deflate',
+}
+
+function bareDispatch(url: string, headers?: Readonly<Record<string, string>>): Call {
   const dispatcher = pool()
   const { origin, pathname } = new URL(url)
   return () =>
     new Promise((resolve, reject) => {
       const chunks: Buffer[] = []
       dispatcher.dispatch(
-        { origin, path: pathname, method: 'GET' },
+        { origin, path: pathname, method: 'GET', ...(headers && { headers: { ...headers } }) },
         {
           onRequestStart() {},
           onResponseStart() {},
@@ -52,11 +62,14 @@ function rawSockets(url: string): Call {
     })
 }
 
+function clientFetch(url: string): Call {
+  const client = createClient({ connections })
+  return async () => (await client.fetch(url)).json()
+}
+
 const jsonCalls: Record<string, Make> = {
-  'client.fetch': (url) => {
-    const client = createClient({ connections })
-    return async () => (await client.fetch(url)).json()
-  },
+  'client.fetch': clientFetch,
+  'client.fetch, once more': clientFetch,
   'undici.fetch': (url) => {
     const dispatcher = pool()
     return async () => (await undiciFetch(url, { dispatcher })).json()
@@ -66,7 +79,8 @@ const jsonCalls: Record<string, Make> = {
     const dispatcher = pool()
     return async () => (await request(url, { dispatcher })).body.json()
   },
-  'bare dispatch': bareDispatch,
+  'bare dispatch': (url) => bareDispatch(url),
+  "bare dispatch, fetch's headers": (url) => bareDispatch(url, fetchHeaders),
   got: async (url) => {
     const { default: got } = await import('got')
     const options = { agent: { http: httpAgent() }, retry: { limit: 0 } }
@@ -161,5 +175,6 @@ export const calls: Record<string, Record<string, Make>> = {
   overhead: overheadCalls,
   policies: policyCalls,
   services: serviceCalls,
+  blobs: blobCalls,
   ...transfers,
 }

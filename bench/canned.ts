@@ -4,7 +4,7 @@
  */
 import net from 'node:net'
 import { answerWith } from './run.ts'
-import { chunked, json, large } from './shapes.ts'
+import { blobs, chunked, json, large } from './shapes.ts'
 
 const crlf = '\r\n'
 const common = ['HTTP/1.1 200 OK', 'connection: keep-alive', 'keep-alive: timeout=60', 'server: canned']
@@ -22,6 +22,26 @@ function inChunks(body: Buffer, size: number): Buffer {
   return Buffer.concat([...parts, Buffer.from(`0${crlf}${crlf}`)])
 }
 
+/** As Azure's Blob service answers a Get Blob. */
+const blob = (size: number): Buffer =>
+  answer(
+    [
+      `content-length: ${size}`,
+      'content-type: application/octet-stream',
+      'last-modified: Tue, 24 Nov 2026 10:00:00 GMT',
+      'accept-ranges: bytes',
+      'etag: "0x8DD000000000000"',
+      'x-ms-request-id: 00000000-0000-0000-0000-000000000000',
+      'x-ms-version: 2026-10-06',
+      'x-ms-creation-time: Tue, 24 Nov 2026 10:00:00 GMT',
+      'x-ms-lease-status: unlocked',
+      'x-ms-lease-state: available',
+      'x-ms-blob-type: BlockBlob',
+      'x-ms-server-encrypted: true',
+      'date: Tue, 24 Nov 2026 10:00:00 GMT',
+    ],
+    Buffer.alloc(size, 'x'),
+  )
 const sized = (body: Buffer): Buffer => answer([`content-length: ${body.length}`], body)
 const answers = new Map<string, Buffer>([
   ['/json', answer(['content-type: application/json', `content-length: ${json.length}`], json)],
@@ -30,6 +50,7 @@ const answers = new Map<string, Buffer>([
   ['/endless', answer([`content-length: ${large}`], 'x')],
   ['/chunked', answer(['transfer-encoding: chunked'], inChunks(Buffer.alloc(chunked, 'x'), 100))],
 ])
+for (const size of Object.values(blobs)) answers.set(`/account/container/${size}`, blob(size))
 const received = answer(['content-length: 0'], '')
 
 /** Whether a request body has ended; bodies here hold nothing but x, so the last chunk's size cannot be in one. */

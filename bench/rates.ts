@@ -1,11 +1,15 @@
-/** Rates of several clients, measured in turns, so that whatever else this machine does hits all alike. */
+/**
+ * Rates of several clients, each beside one they are all compared with: a short slice of the one, a short slice of the other, many
+ * times over. What two neighbours share, drift and other work on this machine, is in no ratio.
+ */
 import { median, spread, type Verdict } from './report.ts'
 import { messageOf, type Origin, startWorker, type Worker } from './run.ts'
 import type { Rate } from './tasks/rate.ts'
 
-/** A rate, and the share of a core the origin used meanwhile. */
+/** A rate, the share of a core the origin used meanwhile, and the slice of the reference beside it (none beside its own). */
 export interface Round extends Rate {
   readonly originBusy: number
+  readonly beside: Rate | undefined
 }
 export type Measured = { readonly rounds: readonly Round[] } | { readonly error: string }
 export type Rates = Readonly<Record<string, Measured>>
@@ -15,6 +19,8 @@ const warmUp = 2
 
 export interface Plan {
   readonly operation: string
+  /** The client the others are compared with. */
+  readonly reference: string
   readonly clients: readonly string[]
   readonly url: string
   readonly expected: string
@@ -23,21 +29,16 @@ export interface Plan {
   readonly seconds: number
 }
 
-/** Each client keeps its process for all rounds of all plans given for it; a round goes there, the next one back again. */
+/** Pairs of the same two in a row, before others have their turn. */
+const inRow = 10
+
+/** Each client keeps its process for all rounds; in every other pair the reference comes second. */
 export async function measure(origin: Origin, plan: Plan): Promise<Rates> {
+  const { reference, atOnce } = plan
+  const all = [reference, ...plan.clients]
   const workers = new Map<string, Worker>()
-  const rounds = new Map<string, Round[]>()
+  const rounds = new Map<string, Round[]>(all.map((client) => [client, []]))
   const errors = new Map<string, string>()
-  for (const client of plan.clients) {
-    const worker = startWorker('child.ts')
-    workers.set(client, worker)
-    rounds.set(client, [])
-    await attempt(client, async () => {
-      await worker.ask({ ...plan, kind: 'prepare', client })
-      // Until everything that matters has been compiled by V8's last compiler, whichever client has more of it.
-      await worker.ask({ kind: 'rate', atOnce: plan.atOnce, seconds: warmUp })
-    })
-  }
 
   async function attempt(client: string, what: () => Promise<void>): Promise<void> {
     try {
@@ -47,60 +48,88 @@ export async function measure(origin: Origin, plan: Plan): Promise<Rates> {
     }
   }
 
-  for (let round = 0; round < plan.rounds; round++) {
-    for (const client of round % 2 === 0 ? plan.clients : plan.clients.toReversed()) {
-      const worker = workers.get(client)
-      if (worker === undefined || errors.has(client)) continue
-      await attempt(client, async () => {
-        const before = (await origin.counts()).cpu
-        const started = performance.now()
-        const rate = await worker.ask<Rate>({ kind: 'rate', atOnce: plan.atOnce, seconds: plan.seconds })
-        const elapsed = (performance.now() - started) * 1_000
-        rounds.get(client)?.push({ ...rate, originBusy: ((await origin.counts()).cpu - before) / elapsed })
-      })
+  for (const client of all) {
+    const worker = startWorker('child.ts')
+    workers.set(client, worker)
+    await attempt(client, async () => {
+      await worker.ask({ ...plan, kind: 'prepare', client })
+      // Until everything that matters has been compiled by V8's last compiler, whichever client has more of it.
+      await worker.ask({ kind: 'rate', atOnce, seconds: warmUp })
+    })
+  }
+
+  async function slice(client: string): Promise<Round> {
+    const before = (await origin.counts()).cpu
+    const started = performance.now()
+    const worker = workers.get(client) as Worker
+    const rate = await worker.ask<Rate>({ kind: 'rate', atOnce, seconds: plan.seconds })
+    const elapsed = (performance.now() - started) * 1_000
+    return { ...rate, originBusy: ((await origin.counts()).cpu - before) / elapsed, beside: undefined }
+  }
+
+  async function pair(client: string, isForth: boolean): Promise<[Round, Round] | undefined> {
+    const slices = new Map<string, Round>()
+    for (const each of isForth ? [reference, client] : [client, reference])
+      if (!errors.has(each)) await attempt(each, async () => void slices.set(each, await slice(each)))
+    const [beside, own] = [slices.get(reference), slices.get(client)]
+    return beside && own && [beside, { ...own, beside }]
+  }
+
+  for (let done = 0; done < plan.rounds; done += inRow) {
+    for (const client of plan.clients) {
+      // One that has been idle finds caches cold, which the reference never does: the first pair counts for nothing.
+      await pair(client, true)
+      for (let round = done; round < Math.min(done + inRow, plan.rounds); round++) {
+        const [beside, own] = (await pair(client, round % 2 === 0)) ?? []
+        if (beside !== undefined) rounds.get(reference)?.push(beside)
+        if (own !== undefined) rounds.get(client)?.push(own)
+      }
     }
   }
   await Promise.all([...workers.values()].map((worker) => worker.stop()))
   return Object.fromEntries(
-    plan.clients.map((client) => {
+    all.map((client) => {
       const error = errors.get(client)
       return [client, error === undefined ? { rounds: rounds.get(client) ?? [] } : { error }]
     }),
   )
 }
 
-/** Of one to the other, round by round; empty if either failed. */
-export function ratios(
-  rates: Rates,
-  one: string,
-  other: string,
-  of: 'perSecond' | 'cpu' = 'perSecond',
-): number[] {
-  const [a, b] = [rates[one], rates[other]]
-  if (a === undefined || b === undefined || 'error' in a || 'error' in b) return []
-  return a.rounds.map((round, at) => round[of] / (b.rounds[at]?.[of] ?? Number.NaN))
+/** Of a client to the reference, pair by pair; empty if either failed. */
+export function ratios(rates: Rates, client: string, of: 'perSecond' | 'cpu' = 'perSecond'): number[] {
+  const measured = rates[client]
+  if (measured === undefined || 'error' in measured) return []
+  return measured.rounds.map((round) => round[of] / (round.beside?.[of] ?? Number.NaN))
 }
 
-/** What a row says of rate and CPU time: `own` compared with its client, or its client compared with `base`. */
+const inverse = (values: readonly number[]): number[] => values.map((value) => 1 / value)
+
+/** What a row says of rate and CPU time: `own`, which is the reference, to its client; or its client to `base`, which is. */
 export type Comparison = { readonly own: string } | { readonly base: string }
 
 export function rateRows(rates: Rates, title: string, comparison: Comparison): string[][] {
-  const heading = 'own' in comparison ? `${comparison.own} to it` : `to ${comparison.base}`
-  const pair = (client: string): [string, string] =>
-    'own' in comparison ? [comparison.own, client] : [client, comparison.base]
+  const isOwn = 'own' in comparison
+  const reference = isOwn ? comparison.own : comparison.base
+  const heading = isOwn ? `${reference} to it` : `to ${reference}`
+  const compared = (client: string, of: 'perSecond' | 'cpu'): string => {
+    if (client === reference) return ''
+    const found = ratios(rates, client, of)
+    return shown(isOwn ? inverse(found) : found)
+  }
   const rows = [[title, 'calls/s', heading, 'CPU µs a call', heading, 'origin busy']]
   for (const [client, measured] of Object.entries(rates)) {
     if ('error' in measured) {
       rows.push([client, `failed: ${measured.error}`, '', '', '', ''])
       continue
     }
-    const of = (key: keyof Round): number => median(measured.rounds.map((round) => round[key]))
+    const of = (key: 'perSecond' | 'cpu' | 'originBusy'): number =>
+      median(measured.rounds.map((round) => round[key]))
     rows.push([
       client,
       of('perSecond').toFixed(of('perSecond') < 1_000 ? 1 : 0),
-      shown(ratios(rates, ...pair(client))),
+      compared(client, 'perSecond'),
       of('cpu').toFixed(of('cpu') < 100 ? 1 : 0),
-      shown(ratios(rates, ...pair(client), 'cpu')),
+      compared(client, 'cpu'),
       `${(100 * of('originBusy')).toFixed(0)} %`,
     ])
   }
@@ -109,13 +138,31 @@ export function rateRows(rates: Rates, title: string, comparison: Comparison): s
 
 const shown = (values: readonly number[]): string => (values.length === 0 ? 'failed' : spread(values))
 
-/** A client that failed passes nothing. */
-export function atLeast(rates: Rates, one: string, other: string, least: number, where: string): Verdict {
-  const found = ratios(rates, one, other)
+/**
+ * A client is at least as fast as `least` of another, one of them being the reference. One that failed passes nothing; nothing is said
+ * where it depends on what `control`, the reference once more, differs from the reference by.
+ */
+export function atLeast(
+  rates: Rates,
+  comparison: Comparison,
+  client: string,
+  least: number,
+  where: string,
+  control?: string,
+): Verdict {
+  const isOwn = 'own' in comparison
+  const [one, other] = isOwn ? [comparison.own, client] : [client, comparison.base]
+  const [rate, cpu] = [ratios(rates, client), ratios(rates, client, 'cpu')]
+  const found = isOwn ? inverse(rate) : rate
+  const alike = control === undefined ? [1] : ratios(rates, control)
+  const error = 1 + Math.abs(median(alike) - 1)
+  const value = median(found)
+  const isCertain = value / error >= least || value * error < least
+  // Where one core is all a client has, the rate is what CPU time allows, and that is the steadier figure.
+  const figure = `${shown(found)}; by CPU time ${median(isOwn ? cpu : inverse(cpu)).toFixed(2)}`
   return {
     claim: `${where}: ${one} at least ${least.toFixed(2)} of ${other}`,
-    holds: median(found) >= least,
-    // Where one core is all a client has, the rate is what CPU time allows, and that is the steadier figure.
-    figure: `${shown(found)}; by CPU time ${median(ratios(rates, other, one, 'cpu')).toFixed(2)}`,
+    holds: found.length === 0 ? false : isCertain ? value >= least : undefined,
+    figure: isCertain ? figure : `${figure}; too noisy here, ${control} is ${shown(alike)} of itself`,
   }
 }

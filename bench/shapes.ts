@@ -11,3 +11,5 @@ export const json: string = JSON.stringify({
 export const large: number = 64 * MiB
 /** Bytes of the body that comes in chunks of 100. */
 export const chunked: number = MiB
+/** Bytes of the blobs that are downloaded. */
+export const blobs = { small: 1024, large: 16 * MiB } as const

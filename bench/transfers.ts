@@ -20,11 +20,13 @@ interface Received {
 
 /** The same operation through the three that are compared in transfers. */
 function transfer(use: (send: (init?: Init) => Promise<Received>) => Promise<unknown>): Record<string, Make> {
+  const clientFetch: Make = (url) => {
+    const client = createClient()
+    return () => use(async (init) => (await client.fetch(url, init as FetchInit)) as unknown as Received)
+  }
   return {
-    'client.fetch': (url) => {
-      const client = createClient()
-      return () => use(async (init) => (await client.fetch(url, init as FetchInit)) as unknown as Received)
-    },
+    'client.fetch': clientFetch,
+    'client.fetch, once more': clientFetch,
     'undici.fetch': (url) => {
       const dispatcher = new Agent()
       return () =>

@@ -4,6 +4,7 @@
  *     client.fetch → retry/ (attempts) → fetch/ (the short lane, or undici's own fetch) → wire/drain (one Body per response) → wire/agent → socket
  */
 import { type Dispatcher, getGlobalDispatcher } from 'undici'
+import { baseOf } from './fetch/address.ts'
 import { type CallDefaults, type Fetch, type FetchInit, fetchOn, type Route, routeTo } from './fetch/fetch.ts'
 import { Retries, type RetryStats } from './retry/retries.ts'
 import type { Attempt } from './retry/retry.ts'
@@ -16,6 +17,12 @@ import type { WireStats } from './wire/stats.ts'
 export interface ClientStats extends WireStats {
   readonly retries: RetryStats
 }
+
+/** Options by the dispatcher they made: adapters hold what an SDK asks for against them. */
+const madeWith = new WeakMap<Dispatcher, ClientOptions>()
+
+/** @internal What a client's dispatcher was made with; a dispatcher of somebody else's decides for itself. */
+export const optionsOf = (dispatcher: Dispatcher): ClientOptions => madeWith.get(dispatcher) ?? { dispatcher }
 
 /** One remote service with its own bounded pool. */
 export interface Client {
@@ -46,14 +53,18 @@ export function createClient(options?: ClientOptions): Client {
   const { dispatcher: pool, owned } = createAgent(resolved)
   const limit = owned ? (resolved.connections ?? clientDefaults.connections) : undefined
   const drain = createDrain(resolved.drain, name, limit)
-  const dispatcher = drain.over(pool)
+  const dispatcher = drain.over(pool, owned)
+  madeWith.set(dispatcher, resolved)
   const defaults: CallDefaults = {
-    origin: origin === undefined ? undefined : String(origin),
+    origin: origin === undefined ? undefined : baseOf(origin),
     headers,
     timeouts: Object.keys(timeout).length === 0 ? undefined : timeout,
     maxResponseSize,
+    busy: (at) => drain.busy(at, owned),
   }
   const retries = new Retries(name, { ...defaults, retry: resolved.retry, hedge: resolved.hedge })
+  /** Of calls on another dispatcher. */
+  const elsewhere: CallDefaults = { ...defaults, busy: (at) => drain.busy(at, false) }
   const own = routeTo(dispatcher, owned)
   const routes = new WeakMap<Dispatcher, Route>()
 
@@ -86,8 +97,9 @@ export function createClient(options?: ClientOptions): Client {
       const given = init as FetchInit | undefined
       const chosen = chosenBy(given)
       const route = chosen === undefined ? own : routeOf(chosen)
-      if (!retries.concern(given)) return fetchOn(route, input, given, defaults)
-      const attempt: Attempt = (target, each, since) => fetchOn(route, target, each, defaults, since)
+      const added = chosen === undefined ? defaults : elsewhere
+      if (!retries.concern(given)) return fetchOn(route, input, given, added)
+      const attempt: Attempt = (target, each, since) => fetchOn(route, target, each, added, since)
       return retries.run(attempt, input, given)
     },
     stats: () => ({ ...drain.stats(), retries: retries.stats() }),

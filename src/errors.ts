@@ -67,6 +67,31 @@ export class BodyGivenUpError extends Error {
 /** The parts of a call that have a time limit of their own. */
 export type Phase = 'connect' | 'queue' | 'headers' | 'body' | 'attempt' | 'total'
 
+/** What held the connections of a pool when a request had waited for one too long. */
+export interface BusyPool {
+  /** Name of the client. */
+  readonly name: string
+  readonly origin: string
+  /** Connections it may have; undefined if that is not known (a dispatcher of your own). */
+  readonly limit: number | undefined
+  /** Responses whose body had begun and still held a connection. */
+  readonly open: number
+  /** The oldest of them. */
+  readonly oldest?: {
+    /** Milliseconds since its headers came. */
+    readonly age: number
+    /** URL of its request, credentials and signatures redacted. */
+    readonly url: string
+  }
+}
+
+function describe({ name, origin, limit, open, oldest }: BusyPool): string {
+  const size = limit === undefined ? '' : `, at most ${limit} ${limit === 1 ? 'connection' : 'connections'}`
+  const bodies = open === 0 ? 'no body' : open === 1 ? '1 body' : `${open} bodies`
+  const which = oldest === undefined ? '' : `, the oldest for ${Math.round(oldest.age)} ms: ${oldest.url}`
+  return `. Pool "${name}" of ${origin}${size}: ${bodies} open${which}`
+}
+
 /** A part of a call took longer than allowed. Its name is that of `AbortSignal.timeout()`'s errors. */
 export class TimeoutError extends Error {
   override readonly name = 'TimeoutError'
@@ -76,9 +101,19 @@ export class TimeoutError extends Error {
   readonly limit: number
   /** URL of the request, credentials and signatures redacted. */
   readonly url: string
+  /** What the request waited for; of phase `queue` only. */
+  declare readonly pool?: BusyPool
 
-  constructor(phase: Phase, limit: number, method: string, url: string, options?: ErrorOptions) {
-    super(`${method} ${url} took longer than the ${limit} ms of timeout.${phase}`, options)
+  constructor(
+    phase: Phase,
+    limit: number,
+    method: string,
+    url: string,
+    { pool, ...options }: ErrorOptions & { pool?: BusyPool | undefined } = {},
+  ) {
+    const why = pool === undefined ? '' : describe(pool)
+    super(`${method} ${url} took longer than the ${limit} ms of timeout.${phase}${why}`, options)
+    if (pool !== undefined) this.pool = pool
     this.phase = phase
     this.limit = limit
     this.url = url

@@ -7,6 +7,7 @@ export {
   BodyGivenUpError,
   BodyNotReplayableError,
   BodyReclaimedError,
+  type BusyPool,
   InvalidOptionError,
   type Phase,
   type ReclaimedBody,

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { expect, test } from 'vitest'
 import * as drained from '../src/index.ts'
 import { clientDefaults, drainDefaults } from '../src/options.ts'
+import { backoffDefaults, budgetDefaults, retryDefaults } from '../src/options/retry.ts'
 import { decide } from '../src/wire/decision.ts'
 
 const root = path.join(import.meta.dirname, '..')
@@ -19,6 +20,22 @@ test('docs/options.md has every option with its default', () => {
   for (const name of declared) expect(page).toContain(`\`${name}\``)
 })
 
+test('docs/retry.md has every option of retries with its default, and every code', () => {
+  const page = read('docs/retry.md')
+  const { codes, ...plain } = retryDefaults
+  for (const [name, value] of Object.entries({ ...plain, ...backoffDefaults, ...budgetDefaults })) {
+    const shown = [value].flat().map((each) => `\`${each}\``)
+    expect(page).toMatch(new RegExp(`\\| \`${name}\` .*\\| ${shown.join(', ')} +\\|`))
+  }
+  for (const code of codes) expect(page).toContain(`\`${code}\``)
+  const source = read('src/options/retry.ts')
+  const declared = [...source.matchAll(/^ {2}(\w+)\?: /gm)].map(([, name]) => name as string)
+  expect(declared.length).toBeGreaterThan(12)
+  for (const name of [...declared, 'after']) expect(page).toContain(`\`${name}\``)
+  for (const policy of source.matchAll(/^ {2}readonly (\w+)\??: /gm))
+    expect(page).toContain(`\`${policy[1]}\``)
+})
+
 test('docs/stats-and-events.md has every channel, message field and reason', () => {
   const page = read('docs/stats-and-events.md')
   const events = read('src/events.ts')
@@ -27,7 +44,7 @@ test('docs/stats-and-events.md has every channel, message field and reason', () 
     .matchAll(/\| '([\w-]+)'/g)
   const fields = events.matchAll(/^ {2}readonly (\w+): /gm)
   for (const [, name] of [...reasons, ...fields]) expect(page).toContain(`\`${name}\``)
-  for (const channel of ['drained:body', 'drained:connection', 'drained:reclaim']) {
+  for (const channel of ['drained:body', 'drained:connection', 'drained:reclaim', 'drained:retry']) {
     expect(page).toContain(channel)
     expect(events).toContain(`'${channel}'`)
   }
@@ -51,9 +68,11 @@ test('every link of the documentation leads somewhere', () => {
 test('the public names are these', () => {
   expect(Object.keys(drained).toSorted()).toEqual([
     'BodyGivenUpError',
+    'BodyNotReplayableError',
     'BodyReclaimedError',
     'InvalidOptionError',
     'ResponseTooLargeError',
+    'RetriedResponseError',
     'TimeoutError',
     'UnknownOriginError',
     'createClient',

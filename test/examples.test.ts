@@ -25,6 +25,9 @@ function run(...args: string[]): Promise<Ran> {
 }
 
 const prints: Record<string, RegExp> = {
+  'hedge.ts': /30 calls, 3\d requests, hedged \d+, in flight 0\nthe slowest took less than three seconds/,
+  'retry.ts':
+    /attempt 2 was answered with 503\nGET: done\nPUT: done, 6 requests, 1 connection\noutage: 100 calls, all 503, at most 132/,
   'drop-in.ts': /50 answers, none read, at most 2 connections/,
   'per-service.ts':
     /\/whole\?sig=\*\*\* read \(complete\)[^]*\/given-up closed \(bytes\)[^]*opened 1, reset 1/,
@@ -43,6 +46,9 @@ const prints: Record<string, RegExp> = {
     /discard: drained, 100000 bytes[^]*20 answers of Node's fetch, none read, at most 8 connections/,
   'retry-storage.ts':
     /azureStorage: "the object" at attempt 3, 2 retries\ns3: [^\n]*attempt 3[^]*gcs: [^\n]*attempt 3[^]*\n3 connections/,
+  'azure-blob.ts':
+    /uploaded 1048576\ndownloaded the same\n50 downloads, none read, at most 16 connections\nmissing: 404\n/,
+  'azure-queue-table.ts': /one: 3\nthree: 5\ntwo: 3\n\d+ requests, at most 4 connections\n/,
 }
 
 for (const file of fs.readdirSync(path.join(root, 'examples')).filter((name) => name.endsWith('.ts'))) {

@@ -227,7 +227,12 @@ async function runCell(
     // Whole bodies that arrived and that the caller still holds are the only ones without an outcome.
     expect(bodies.open).toBe(bodies.holding)
     expect(bytes.held > 0).toBe(bodies.holding > 0)
-    expect({ ...requests, draining: sockets.draining }).toEqual({ waiting: 0, inFlight: 0, draining: 0 })
+    expect({ ...requests, draining: sockets.draining }).toEqual({
+      waiting: 0,
+      inFlight: 0,
+      resent: 0,
+      draining: 0,
+    })
     const reasons = Object.values(bodies.reasons).reduce((sum, count) => sum + count, 0)
     expect(reasons).toBe(bodies.read + bodies.drained + bodies.closed)
   } catch (error) {

@@ -1,6 +1,7 @@
 /** The sections of `npm run bench`, in the order they run. */
 import type { Section } from '../report.ts'
 import { allocation } from './allocation.ts'
+import { azure } from './azure.ts'
 import { endless } from './endless.ts'
 import { leaks } from './leaks.ts'
 import { memory } from './memory.ts'
@@ -26,4 +27,5 @@ export const sections: Record<string, Section> = {
   policies,
   retries,
   services,
+  azure,
 }

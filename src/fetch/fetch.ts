@@ -2,6 +2,7 @@
 import type { Dispatcher } from 'undici'
 import { resolveTimeouts, type TimeoutOptions, type Timeouts } from '../options.ts'
 import type { HedgeOptions, Retry } from '../options/retry.ts'
+import { type Base, resolveAddress } from './address.ts'
 import { atHand, type Outgoing, readRequest } from './request.ts'
 import type { OwnedResponse } from './response.ts'
 import type { Dispatch } from './hop.ts'
@@ -39,7 +40,7 @@ export interface Fetch {
 /** What a client adds to every call. */
 export interface CallDefaults extends CallOptions {
   /** Base for relative URLs. */
-  readonly origin: string | undefined
+  readonly origin: Base | undefined
 }
 
 /** Where a call goes: a dispatcher, and its `dispatch` found once, since it may be behind several proxies. */
@@ -114,7 +115,7 @@ export function timeoutsOf(given: number | TimeoutOptions, defaults: Timeouts | 
 }
 
 /** A relative URL resolved against the client's origin; everything else, bad URLs included, is left to fetch. */
-function atOrigin(input: string | URL | Request, origin: string | undefined): string | URL | Request {
+function atOrigin(input: string | URL | Request, origin: Base | undefined): string | URL | Request {
   if (origin === undefined || typeof input !== 'string') return input
-  return URL.parse(input, origin)?.href ?? input
+  return resolveAddress(input, origin)
 }

@@ -3,6 +3,7 @@
  * and aborts; without it a decoder or a stream's buffer would pull at the body before anybody asked.
  */
 import type { Dispatcher } from 'undici'
+import type { QueueAware } from '../queued.ts'
 import type { Deadline } from './deadline.ts'
 
 type Controller = Dispatcher.DispatchController
@@ -17,6 +18,10 @@ export class Gate {
   headers: Record<string, string | string[] | undefined> | undefined
   /** The end of the newest response has been handed on. */
   hasEnded = false
+  /** Of the newest request. */
+  origin = ''
+  /** Of a request that waits for a connection. */
+  queued: Controller | undefined
   /** Of the newest response: earlier ones were hops of a redirect, which nobody can touch. */
   #newest: GuardedController | undefined
 
@@ -28,6 +33,12 @@ export class Gate {
 
   abort(reason: Error): void {
     this.#newest?.abort(reason)
+  }
+
+  /** The call is over: a request that still waits for a connection is never sent. */
+  leaveQueue(reason: Error): void {
+    this.queued?.abort(reason)
+    this.queued = undefined
   }
 
   guard(controller: GuardedController): void {
@@ -81,7 +92,7 @@ class GuardedController implements Controller {
   }
 }
 
-class GuardedHandler implements Handler {
+class GuardedHandler implements Handler, QueueAware {
   readonly #gate: Gate
   readonly #inner: Handler
   #controller: GuardedController | undefined
@@ -92,7 +103,11 @@ class GuardedHandler implements Handler {
     gate.deadline?.enter('queue')
   }
 
+  onRequestQueued(controller: Controller): void {
+    this.#gate.queued = controller
+  }
   onRequestStart(controller: Controller, context: unknown): void {
+    this.#gate.queued = undefined
     this.#controller = new GuardedController(this.#gate, controller)
     this.#gate.deadline?.enter(undefined)
     this.#inner.onRequestStart?.(this.#controller, context)
@@ -141,8 +156,10 @@ class GuardedHandler implements Handler {
 export function behind(gate: Gate, dispatcher: Dispatcher): Dispatcher {
   return Object.create(dispatcher, {
     dispatch: {
-      value: (opts: Dispatcher.DispatchOptions, handler: Handler) =>
-        dispatcher.dispatch(opts, new GuardedHandler(gate, handler)),
+      value: (opts: Dispatcher.DispatchOptions, handler: Handler) => {
+        gate.origin = String(opts.origin)
+        return dispatcher.dispatch(opts, new GuardedHandler(gate, handler))
+      },
     },
   }) as Dispatcher
 }

@@ -1,5 +1,7 @@
 /** Request headers as undici's fetch keeps and sends them: checked here only as far as needed to leave every odd one to undici. */
 
+import type { Place } from './address.ts'
+
 /** Lower-case name to the name as first given and its value; repeated ones are joined (Fetch, 2.2.2). */
 export type HeaderList = Map<string, { readonly name: string; readonly value: string }>
 
@@ -55,52 +57,38 @@ export function readHeaders(given: unknown): HeaderList | undefined {
   return list
 }
 
-/** Of a request without headers of its own, the commonest: copied for each, since a dispatcher may change them. */
-const plain = { accept: '*/*', 'accept-language': '*' }
-const conditional = ['if-modified-since', 'if-none-match', 'if-unmodified-since', 'if-match', 'if-range']
+const codingsOf = (isHttps: boolean): string => (isHttps ? 'br, gzip, deflate, zstd' : 'gzip, deflate')
 
-let lastOrigin = ''
-let isLastTrustworthy = false
-
-/** Where Fetch Metadata is sent (Secure Contexts, 3.1). One call after another goes to the same origin. */
-function isTrustworthy(url: URL, origin: string): boolean {
-  if (origin !== lastOrigin) {
-    isLastTrustworthy = url.protocol === 'https:' || isLocal(url)
-    lastOrigin = origin
+/** Of a request without headers of its own, the commonest; new for each, since a dispatcher may change them. */
+function plainHeaders({ isHttps, isTrustworthy }: Place): Record<string, string> {
+  const codings = codingsOf(isHttps)
+  if (!isTrustworthy)
+    return { accept: '*/*', 'accept-language': '*', 'user-agent': 'undici', 'accept-encoding': codings }
+  return {
+    accept: '*/*',
+    'accept-language': '*',
+    'sec-fetch-mode': 'cors',
+    'user-agent': 'undici',
+    'accept-encoding': codings,
   }
-  return isLastTrustworthy
 }
 
-function isLocal({ hostname }: URL): boolean {
-  const host = hostname.endsWith('.') ? hostname.slice(0, -1) : hostname
-  return (
-    host === 'localhost' ||
-    host.endsWith('.localhost') ||
-    host === '[::1]' ||
-    /^127\.\d+\.\d+\.\d+$/.test(host)
-  )
-}
+const conditional = ['if-modified-since', 'if-none-match', 'if-unmodified-since', 'if-match', 'if-range']
 
 /**
  * What goes on the wire: `list`, then what fetch adds, in undici's order.
  * @param length of the body in bytes; null if it is not known, or there is none and none is announced
  */
-export function toWire(
-  list: HeaderList,
-  url: URL,
-  origin: string,
-  length: number | null,
-): Record<string, string> {
-  const headers: Record<string, string> = list.size === 0 ? { ...plain } : {}
-  if (list.size > 0) {
-    for (const { name, value } of list.values()) headers[name] = value
-    if (!list.has('accept')) headers['accept'] = '*/*'
-    if (!list.has('accept-language')) headers['accept-language'] = '*'
-  }
+export function toWire(list: HeaderList, place: Place, length: number | null): Record<string, string> {
+  if (list.size === 0 && length === null) return plainHeaders(place)
+  const headers: Record<string, string> = {}
+  for (const { name, value } of list.values()) headers[name] = value
+  if (!list.has('accept')) headers['accept'] = '*/*'
+  if (!list.has('accept-language')) headers['accept-language'] = '*'
   if (length !== null && !list.has('content-length')) headers['content-length'] = String(length)
-  if (isTrustworthy(url, origin)) headers['sec-fetch-mode'] = 'cors'
+  if (place.isTrustworthy) headers['sec-fetch-mode'] = 'cors'
   if (!list.has('user-agent')) headers['user-agent'] = 'undici'
-  if (list.size > 0 && conditional.some((name) => list.has(name))) {
+  if (conditional.some((name) => list.has(name))) {
     if (!list.has('pragma')) headers['pragma'] = 'no-cache'
     if (!list.has('cache-control')) headers['cache-control'] = 'no-cache'
   }
@@ -109,7 +97,7 @@ export function toWire(
     if (coding === undefined) headers['accept-encoding'] = 'identity'
     else headers[coding.name] = `${coding.value}, identity`
   } else if (coding === undefined) {
-    headers['accept-encoding'] = url.protocol === 'https:' ? 'br, gzip, deflate, zstd' : 'gzip, deflate'
+    headers['accept-encoding'] = codingsOf(place.isHttps)
   }
   const host = list.get('host')
   if (host !== undefined) delete headers[host.name]

@@ -3,9 +3,11 @@
  * answers.
  */
 import type { Dispatcher } from 'undici'
-import { BodyGivenUpError, type Phase, TimeoutError } from '../errors.ts'
+import { BodyGivenUpError, type BusyPool, type Phase, TimeoutError } from '../errors.ts'
 import { redactUrl } from '../events.ts'
 import type { Timeouts } from '../options.ts'
+import type { QueueAware } from '../queued.ts'
+import { withoutFragment } from './address.ts'
 import { ResponseBody } from './body.ts'
 import type { Deadline } from './deadline.ts'
 import { type Coding, readCodings } from './decode.ts'
@@ -21,7 +23,11 @@ export type Dispatch = Dispatcher['dispatch']
 
 /** What all hops of a call share. It may outlive its Response, and never leads to it. */
 export interface HopCall {
-  readonly options: { readonly timeouts: Timeouts | undefined; readonly maxResponseSize: number }
+  readonly options: {
+    readonly timeouts: Timeouts | undefined
+    readonly maxResponseSize: number
+    readonly busy: (origin: string) => BusyPool | undefined
+  }
   readonly timing: Timing
   readonly deadline: Deadline | undefined
   /** What arrives is referred to by nobody else. */
@@ -31,7 +37,7 @@ export interface HopCall {
   /** The server has said that this connection is not for this request (421); it is asked once more. */
   wasMisdirected: boolean
   goOn(request: Outgoing): void
-  answer(response: OwnedResponse): void
+  answer(response: OwnedResponse, status: number): void
   settle(): void
   end(reason: unknown): void
 }
@@ -39,18 +45,15 @@ export interface HopCall {
 const join = (value: string | string[] | undefined): string | undefined =>
   Array.isArray(value) ? value.join(', ') : value
 
-const withoutFragment = (href: string): string => {
-  const at = href.indexOf('#')
-  return at === -1 ? href : href.slice(0, at)
-}
-
 const hasNoBody = (method: string, status: number): boolean =>
   method === 'HEAD' || status === 204 || status === 205 || status === 304
 
-export class Hop implements Dispatcher.DispatchHandler, Owner {
+export class Hop implements Dispatcher.DispatchHandler, QueueAware, Owner {
   readonly #call: HopCall
   #request: Outgoing
   #controller: Controller | undefined
+  /** It is about to be written. */
+  #isStarted = false
   #body: Incoming | undefined
   /** Given up, or answered by the next hop: what still comes is nobody's. */
   #isOver = false
@@ -67,14 +70,15 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
   send(dispatch: Dispatch): void {
     const { url, method, headers, body } = this.#request
     const { timeouts } = this.#call.options
-    const { href, origin } = url
+    const { href, place } = url
+    const { origin } = place
     const isEmptyUpload = body === null && (method === 'POST' || method === 'PUT')
     const opts: Dispatcher.DispatchOptions = {
       origin,
       // From the address itself: `pathname` and `search` would lose a question mark with nothing behind it.
       path: withoutFragment(href).slice(origin.length),
       method,
-      headers: toWire(headers, url, origin, isEmptyUpload ? 0 : (body?.length ?? null)),
+      headers: toWire(headers, place, isEmptyUpload ? 0 : (body?.length ?? null)),
       body: (body?.send() ?? null) as Dispatcher.DispatchOptions['body'] & {},
     }
     // undici's own would end a call sooner than a longer limit of ours.
@@ -90,13 +94,9 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
 
   timeout(phase: Phase, limit: number, cause?: Error): TimeoutError {
     const { method, url } = this.#request
-    return new TimeoutError(
-      phase,
-      limit,
-      method,
-      redactUrl(url.href),
-      cause === undefined ? undefined : { cause },
-    )
+    const pool = phase === 'queue' ? this.#call.options.busy(url.place.origin) : undefined
+    const options = cause === undefined ? { pool } : { pool, cause }
+    return new TimeoutError(phase, limit, method, redactUrl(url.href), options)
   }
 
   /** Before the response the request ends, and with it its connection; after it, the wire settles the rest behind the caller. */
@@ -105,13 +105,18 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
     this.#isOver = true
     this.#reason = reason instanceof Error ? reason : new BodyGivenUpError()
     this.#controller?.abort(this.#reason)
-    if (this.#controller === undefined) this.#request.body?.cancel?.(reason)
+    if (!this.#isStarted) this.#request.body?.cancel?.(reason)
   }
 
   // ---- from the wire
 
+  onRequestQueued(controller: Controller): void {
+    this.#controller = controller
+  }
+
   onRequestStart(controller: Controller): void {
     this.#controller = controller
+    this.#isStarted = true
     if (this.#reason !== undefined) return controller.abort(this.#reason)
     const { timing, deadline } = this.#call
     timing.requested()
@@ -221,7 +226,7 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
       type: call.isCrossOrigin ? 'cors' : 'basic',
     } as const
     if (hasNoBody(method, status)) {
-      call.answer(newResponse(start, null))
+      call.answer(newResponse(start, null), status)
       call.settle()
       return
     }
@@ -229,7 +234,7 @@ export class Hop implements Dispatcher.DispatchHandler, Owner {
     const source = { kind: 'incoming', incoming, arrived: none } as const
     const response = newResponse(start, new ResponseBody(source, codings, call.options.maxResponseSize))
     incoming.watch(response)
-    call.answer(response)
+    call.answer(response, status)
   }
 
   #fail(error: Error): void {

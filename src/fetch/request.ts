@@ -5,6 +5,7 @@
 import { Readable } from 'node:stream'
 import { types } from 'node:util'
 import { getGlobalOrigin, Headers as UndiciHeaders } from 'undici'
+import { type Address, readAddress } from './address.ts'
 import type { FetchInit } from './fetch.ts'
 import { append, type HeaderList, noHeaders, readHeaders } from './headers.ts'
 
@@ -26,7 +27,7 @@ export interface RequestBody {
 
 /** What one call asks for; each redirect makes a new one of it. */
 export interface Outgoing {
-  readonly url: URL
+  readonly url: Address
   readonly method: string
   readonly headers: HeaderList
   readonly body: RequestBody | null
@@ -54,44 +55,30 @@ interface Parts {
 }
 
 /** Those that fetch normalizes, in the spellings people use, and the one more that it does not. */
-const methods: Readonly<Record<string, string>> = {
-  GET: 'GET',
-  HEAD: 'HEAD',
-  POST: 'POST',
-  PUT: 'PUT',
-  PATCH: 'PATCH',
-  DELETE: 'DELETE',
-  OPTIONS: 'OPTIONS',
-  get: 'GET',
-  head: 'HEAD',
-  post: 'POST',
-  put: 'PUT',
-  delete: 'DELETE',
-  options: 'OPTIONS',
-  QUERY: 'QUERY',
-}
+const methods: ReadonlyMap<unknown, string> = new Map(
+  Object.entries({
+    GET: 'GET',
+    HEAD: 'HEAD',
+    POST: 'POST',
+    PUT: 'PUT',
+    PATCH: 'PATCH',
+    DELETE: 'DELETE',
+    OPTIONS: 'OPTIONS',
+    get: 'GET',
+    head: 'HEAD',
+    post: 'POST',
+    put: 'PUT',
+    delete: 'DELETE',
+    options: 'OPTIONS',
+    QUERY: 'QUERY',
+  }),
+)
 
 /** Members of an init that are ours, and change nothing about what is sent. */
 const ownMembers: ReadonlySet<string> = new Set(['dispatcher', 'timeout', 'retry', 'hedge'])
 
-/** Fetch, 2.9 (port blocking). */
-const badPorts: ReadonlySet<string> = new Set(
-  (
-    '1 7 9 11 13 15 17 19 20 21 22 23 25 37 42 43 53 69 77 79 87 95 101 102 103 104 109 110 111 113 115 117 119 123 135 137 ' +
-    '139 143 161 179 389 427 465 512 513 514 515 526 530 531 532 540 548 554 556 563 587 601 636 989 990 993 995 1719 1720 ' +
-    '1723 2049 3659 4045 4190 5060 5061 6000 6566 6665 6666 6667 6668 6669 6679 6697 10080'
-  ).split(' '),
-)
-
-/** An address the short lane may send to. */
-export function isPlain(url: URL): boolean {
-  return (
-    (url.protocol === 'http:' || url.protocol === 'https:') &&
-    (url.port === '' || !badPorts.has(url.port)) &&
-    url.username === '' &&
-    url.password === ''
-  )
-}
+/** Most calls have none. */
+const noInit: Parts = {}
 
 type Defaults = Readonly<Record<string, string>> | undefined
 
@@ -101,7 +88,7 @@ type Defaults = Readonly<Record<string, string>> | undefined
  */
 export function readRequest(
   input: string | URL | Request,
-  init: FetchInit = {},
+  init: FetchInit = noInit as FetchInit,
   defaults?: Defaults,
 ): Outgoing | undefined {
   if (typeof init !== 'object' || init === null || getGlobalOrigin() !== undefined) return undefined
@@ -142,12 +129,12 @@ export function readRequest(
 
 function read(address: string, init: Parts, defaults: Defaults): Outgoing | undefined {
   const { method: given = 'GET', redirect = 'follow', signal = null, body: content = null } = init
-  const method = typeof given === 'string' && Object.hasOwn(methods, given) ? methods[given] : undefined
-  if (method === undefined || !isUsual(init)) return undefined
+  const method = methods.get(given)
+  if (method === undefined || (init !== noInit && !isUsual(init))) return undefined
   if (redirect !== 'follow' && redirect !== 'manual' && redirect !== 'error') return undefined
   if (signal !== null && !(signal instanceof AbortSignal)) return undefined
-  const url = URL.parse(address)
-  if (url === null || !isPlain(url)) return undefined
+  const url = readAddress(address)
+  if (url === undefined) return undefined
   if (init.headers instanceof UndiciHeaders) return undefined
   const own = readHeaders(init.headers)
   if (own === undefined) return undefined

@@ -108,10 +108,10 @@ class FetchResponse extends NativeResponse implements AsyncDisposable {
     return readOf(this, toText)
   }
   json(): Promise<unknown> {
-    return readOf(this, (bytes) => JSON.parse(toText(bytes)) as unknown)
+    return readOf(this, toJson)
   }
   arrayBuffer(): Promise<ArrayBuffer> {
-    return readOf(this, (bytes, isFresh) => ownBytes(bytes, isFresh).buffer)
+    return readOf(this, toBuffer)
   }
   bytes(): Promise<Uint8Array<ArrayBuffer>> {
     return readOf(this, ownBytes)
@@ -197,6 +197,9 @@ export function responseBody(response: unknown): ResponseBody | null | undefined
 export function giveUp(response: object, reason: Error): void {
   responseBody(response)?.giveUp(reason)
 }
+
+const toJson = (bytes: Buffer): unknown => JSON.parse(toText(bytes))
+const toBuffer = (bytes: Buffer, isFresh: boolean): ArrayBuffer => ownBytes(bytes, isFresh).buffer
 
 /** A copy, unless these bytes are alone in their buffer and nobody else has it. */
 function ownBytes(bytes: Buffer, isFresh = false): Uint8Array<ArrayBuffer> {

@@ -1,7 +1,8 @@
 /** The short lane: one call straight on `dispatch`, over as many hops as it is redirected; what ends it, and how. */
 import { channel } from 'node:diagnostics_channel'
-import type { Phase } from '../errors.ts'
+import type { BusyPool, Phase } from '../errors.ts'
 import type { Timeouts } from '../options.ts'
+import type { Address } from './address.ts'
 import { Deadline } from './deadline.ts'
 import { Hop, type Dispatch, type HopCall } from './hop.ts'
 import type { Outgoing } from './request.ts'
@@ -17,6 +18,8 @@ export interface CallOptions {
   readonly since?: number
   /** Bytes of a body that may be read whole, decoded. */
   readonly maxResponseSize: number
+  /** Who holds the connections to an origin, for whoever waited for one in vain. */
+  readonly busy: (origin: string) => BusyPool | undefined
 }
 
 /** undici shows chunks to whoever listens here. */
@@ -40,7 +43,7 @@ class Call implements HopCall {
   readonly timing: Timing = new Timing()
   readonly deadline: Deadline | undefined
   readonly #dispatch: Dispatch
-  readonly #firstUrl: URL
+  readonly #firstUrl: Address
   readonly #signal: AbortSignal | null
   #hop: Hop
   /** Until they are called: afterwards they would lead to the Response, which could never be collected. */
@@ -82,15 +85,15 @@ class Call implements HopCall {
 
   /** The next hop: once the packet is read to its end, since it often holds the end of this body too, and frees the connection. */
   goOn(request: Outgoing): void {
-    if (request.url.origin !== this.#firstUrl.origin) this.isCrossOrigin = true
+    if (request.url.place.origin !== this.#firstUrl.place.origin) this.isCrossOrigin = true
     this.#hop = new Hop(this, request)
     queueMicrotask(() => {
       if (this.#resolve !== undefined) this.#hop.send(this.#dispatch)
     })
   }
 
-  answer(response: OwnedResponse): void {
-    this.#status = response.status
+  answer(response: OwnedResponse, status: number): void {
+    this.#status = status
     this.deadline?.answered()
     this.#resolve?.(response)
     this.#resolve = this.#reject = undefined

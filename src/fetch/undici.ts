@@ -31,7 +31,7 @@ export async function fetchLong(
   const gate = new Gate()
   const complete = { ...rest, dispatcher: behind(gate, dispatcher) } as UndiciInit
   if (options.headers !== undefined) complete.headers = withDefaults(target, rest, options.headers)
-  if (options.timeouts !== undefined) gate.deadline = limit(target, complete, options)
+  if (options.timeouts !== undefined) gate.deadline = limit(target, complete, options, gate)
   // With integrity metadata, fetch itself reads the body before it answers.
   if (rest.integrity || (target instanceof UndiciRequest && target.integrity)) gate.open()
   try {
@@ -40,10 +40,11 @@ export async function fetchLong(
     return wrap(response, gate, options.maxResponseSize)
   } catch (error) {
     gate.deadline?.end()
+    gate.leaveQueue(new BodyGivenUpError())
     const cause = (error as Error | undefined)?.cause as NodeJS.ErrnoException | undefined
     const most = options.timeouts?.connect
     if (most === undefined || cause?.code !== 'UND_ERR_CONNECT_TIMEOUT') throw error
-    throw timeoutError('connect', most, target, rest, cause)
+    throw timeoutError('connect', most, target, rest, { cause })
   }
 }
 
@@ -59,16 +60,22 @@ function withDefaults(
 }
 
 /** Time limits end a call of undici's as its signal does. */
-function limit(target: UndiciInput, init: UndiciInit, { timeouts = {}, since }: CallOptions): Deadline {
+function limit(
+  target: UndiciInput,
+  init: UndiciInit,
+  { timeouts = {}, since, busy }: CallOptions,
+  gate: Gate,
+): Deadline {
   const late = new AbortController()
   const given = init.signal ?? (target instanceof UndiciRequest ? target.signal : undefined)
   // What is no signal is for undici to refuse.
   if (given === undefined || given instanceof AbortSignal)
     init.signal = given === undefined ? late.signal : AbortSignal.any([given, late.signal])
-  const owner = {
-    onLate: (phase: Phase, most: number) => late.abort(timeoutError(phase, most, target, init)),
+  const onLate = (phase: Phase, most: number): void => {
+    const pool = phase === 'queue' ? busy(gate.origin) : undefined
+    late.abort(timeoutError(phase, most, target, init, { pool }))
   }
-  return new Deadline(timeouts, owner, since)
+  return new Deadline(timeouts, { onLate }, since)
 }
 
 function timeoutError(
@@ -76,12 +83,12 @@ function timeoutError(
   most: number,
   target: UndiciInput,
   init: UndiciInit,
-  cause?: Error,
+  options: ConstructorParameters<typeof TimeoutError>[4],
 ): TimeoutError {
   const isRequest = target instanceof UndiciRequest
   const method = init.method ?? (isRequest ? target.method : 'GET')
   const url = isRequest ? target.url : String(target)
-  return new TimeoutError(phase, most, method, redactUrl(url), cause === undefined ? undefined : { cause })
+  return new TimeoutError(phase, most, method, redactUrl(url), options)
 }
 
 /** The same stream, in which a read that waits has the time of `timeout.body`. */

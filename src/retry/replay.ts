@@ -2,6 +2,7 @@
  * What one attempt after another sends: everything that can be read again is; a function that makes the body is called for each attempt;
  * a stream is sent once, and never again as an empty one.
  */
+import { type Base, resolveAddress } from '../fetch/address.ts'
 import type { FetchInit } from '../fetch/fetch.ts'
 import { atHand } from '../fetch/request.ts'
 
@@ -28,7 +29,7 @@ export interface Replay {
 export function replayOf(
   input: Input,
   init: FetchInit | undefined,
-  origin: string | undefined,
+  origin: Base | undefined,
 ): Replay | Promise<Replay> {
   if (!isRequest(input)) return replay(input, init ?? {}, origin)
   const parts = { ...partsOf(input), ...withoutUndefined(init) }
@@ -42,10 +43,11 @@ export function replayOf(
   )
 }
 
-function replay(input: string | URL, init: FetchInit, origin: string | undefined): Replay {
+function replay(input: string | URL, init: FetchInit, origin: Base | undefined): Replay {
   const { body, method = 'GET', headers, signal } = init
   const rest = { isRepeatable: isRepeatable(body), method: method.toUpperCase(), headers, signal }
-  const url = typeof input === 'string' ? (URL.parse(input, origin)?.href ?? input) : input.href
+  const url =
+    typeof input === 'string' ? (origin === undefined ? input : resolveAddress(input, origin)) : input.href
   if (typeof body !== 'function') return { ...rest, url, next: () => ({ input, init }) }
   const next = async (): Promise<Sendable> => ({
     input,

@@ -1,5 +1,6 @@
 /** The retries of one client: its policy, its budget, what came of them, and which calls they concern. */
 import { InvalidOptionError } from '../errors.ts'
+import type { Base } from '../fetch/address.ts'
 import { type FetchInit, timeoutsOf } from '../fetch/fetch.ts'
 import type { OwnedResponse } from '../fetch/response.ts'
 import type { Timeouts } from '../options.ts'
@@ -29,7 +30,7 @@ export interface RetryStats {
 }
 
 export class Retries {
-  readonly #origin: string | undefined
+  readonly #origin: Base | undefined
   readonly #timeouts: Timeouts | undefined
   /** Of policies given for single calls. */
   readonly #budgets = new WeakMap<RetryPolicy, { readonly budget: RetryBudget | undefined }>()
@@ -45,7 +46,7 @@ export class Retries {
   constructor(
     client: string,
     options: {
-      readonly origin: string | undefined
+      readonly origin: Base | undefined
       readonly timeouts: Timeouts | undefined
       readonly retry: Retry | undefined
       readonly hedge: HedgeOptions | false | undefined

@@ -1,6 +1,7 @@
 /** Client options to an undici dispatcher: bounded, one request at a time on a connection, behind a proxy if asked. */
 import { Agent, type buildConnector, type Dispatcher, EnvHttpProxyAgent, Pool, ProxyAgent } from 'undici'
 import { clientDefaults, type ResolvedClient } from '../options.ts'
+import { margin } from './keep-alive.ts'
 
 /** The dispatcher these options describe, and whether it is ours to close. */
 export function createAgent(options: ResolvedClient): { dispatcher: Dispatcher; owned: boolean } {
@@ -24,6 +25,8 @@ function poolOptions(options: ResolvedClient): Agent.Options {
     pipelining: 1,
     keepAliveTimeout: keepAlive,
     keepAliveMaxTimeout: keepAlive,
+    // undici's own 2 s would make a connection for each request of a server that hints at 1 or 2.
+    keepAliveTimeoutThreshold: margin,
     allowH2: options.http2 ?? clientDefaults.http2,
     ...(options.maxOrigins === undefined ? undefined : { maxOrigins: options.maxOrigins }),
     ...(options.connectionLifetime === undefined ? undefined : { clientTtl: options.connectionLifetime }),

@@ -8,10 +8,11 @@
  * that one nobody refers to can be collected while the socket still delivers.
  */
 import type { Socket } from 'node:net'
-import type { Dispatcher } from 'undici'
-import { BodyGivenUpError, BodyReclaimedError } from '../errors.ts'
+import { type Dispatcher, errors } from 'undici'
+import { BodyGivenUpError, BodyReclaimedError, TimeoutError } from '../errors.ts'
 import { type EndedBy, type Outcome, publish, type Reason } from '../events.ts'
 import type { ResolvedDrain } from '../options.ts'
+import type { QueueAware } from '../queued.ts'
 import { atTurnEnd, type TurnTask } from '../turn.ts'
 import { Account } from './account.ts'
 import { Ahead } from './ahead.ts'
@@ -19,15 +20,25 @@ import type { ResponseHead } from './framing.ts'
 import { closeByReset, isHttp2 } from './internals.ts'
 import { leastForSpeed, type Origin } from './origin.ts'
 import { Reader } from './reader.ts'
-import { canBeSentAgain, isDeadConnection } from './resend.ts'
+import { canBeSentAgain, isDeadConnection, isWhole } from './resend.ts'
 import { Rostered } from './roster.ts'
 import { Draining, howToEnd } from './settle.ts'
 import { expectSocket } from './sockets.ts'
 
 type Controller = Dispatcher.DispatchController
-type Handler = Dispatcher.DispatchHandler
+type Handler = Dispatcher.DispatchHandler & QueueAware
 type Headers = ResponseHead['headers']
 type State = 'waiting' | 'flowing' | 'holding' | 'draining' | 'done'
+
+/** Of a request that was given up in the queue of a dispatcher, which keeps the rest. */
+const nobody: Handler = {}
+
+/** Leaves what a dispatcher looks at before it starts a request. */
+function hollow(opts: Dispatcher.DispatchOptions): void {
+  for (const name of Object.keys(opts)) {
+    if (name !== 'origin' && name !== 'path' && name !== 'method') delete opts[name as keyof typeof opts]
+  }
+}
 
 export class Body extends Rostered implements Handler, TurnTask {
   /** When it was dispatched. */
@@ -36,10 +47,12 @@ export class Body extends Rostered implements Handler, TurnTask {
   waitingSince = 0
   startedAt = 0
   wire: Controller | null = null
-  readonly #handler: Handler
+  readonly isPooled: boolean
+  hasPlace = false
+  #handler: Handler
   readonly #origin: Origin
   readonly #limits: ResolvedDrain
-  readonly #reader: Reader = new Reader(this)
+  #reader: Reader = new Reader(this)
   readonly #dispatch: Dispatcher['dispatch']
   /** To send it again with, until the first byte of the response. */
   #opts: Dispatcher.DispatchOptions | undefined
@@ -50,6 +63,13 @@ export class Body extends Rostered implements Handler, TurnTask {
   #bodyBegun = false
   /** The present connection had carried requests before. */
   #isOnReused = false
+  /** The present connection was gone before the request was written to it. */
+  #isUnsent = false
+  /** The server answers nothing more on the present connection. */
+  #isLast = false
+  #isAnnounced = false
+  /** Its reader is hearing of the start; nothing is written yet. */
+  #isStarting = false
   /** Its reader has heard of the first start, and hears of no other. */
   #isResent = false
   /** The reader knows that the request was sent. */
@@ -76,8 +96,10 @@ export class Body extends Rostered implements Handler, TurnTask {
     handler: Handler,
     origin: Origin,
     limits: ResolvedDrain,
+    isPooled: boolean,
   ) {
     super()
+    this.isPooled = isPooled
     this.#dispatch = dispatch
     this.#opts = opts
     this.#account = new Account(origin, opts.method, opts.path)
@@ -89,8 +111,23 @@ export class Body extends Rostered implements Handler, TurnTask {
     origin.wait(this)
   }
 
-  /** What a dispatcher throws (one of undici's own does not) reaches the reader like any other failure. */
+  /** To the wire, or into the queue; the reader can take it back from either. */
   send(): boolean {
+    if (!this.#isAnnounced) {
+      this.#isAnnounced = true
+      this.#handler.onRequestQueued?.(this.#reader)
+    }
+    return this.#state !== 'done' && this.#origin.admits(this) && this.#toWire()
+  }
+
+  onAdmitted(): void {
+    this.#hadRoom = false
+    this.#origin.wait(this)
+    this.#toWire()
+  }
+
+  /** What a dispatcher throws (one of undici's own does not) reaches the reader like any other failure. */
+  #toWire(): boolean {
     try {
       return this.#dispatch(this.#opts as Dispatcher.DispatchOptions, this)
     } catch (error) {
@@ -103,8 +140,7 @@ export class Body extends Rostered implements Handler, TurnTask {
 
   onRequestStart(controller: Controller, context: unknown): void {
     if (this.#state === 'done') {
-      // Given up while it waited to be sent again.
-      controller.abort(new BodyGivenUpError())
+      this.#refuse(controller, new BodyGivenUpError())
       return
     }
     // HTTP/2 starts a request again on another connection when the first one is going away; a redirect below us does for each hop.
@@ -121,7 +157,22 @@ export class Body extends Rostered implements Handler, TurnTask {
       return
     }
     expectSocket(this)
-    if (!this.#isResent) this.#handler.onRequestStart?.(this.#reader, context)
+    if (this.#isResent) return
+    this.#isStarting = true
+    this.#handler.onRequestStart?.(this.#reader, context)
+    this.#isStarting = false
+    const reason = this.#reader.reason ?? this.#origin.scope.error
+    if (reason !== null && reason !== undefined) this.#refuse(controller, reason)
+  }
+
+  /** Instead of a request that nobody wants any more: undici takes an abort for the end of the connection, too, and an error not. */
+  #refuse(controller: Controller, reason: Error): void {
+    if (!this.isPooled) {
+      controller.abort(reason)
+      return
+    }
+    this.#origin.vacate(this)
+    throw reason
   }
 
   get isAborted(): boolean {
@@ -130,12 +181,18 @@ export class Body extends Rostered implements Handler, TurnTask {
 
   /** A forwarding proxy is sent the origin before the path, and `query` comes behind it; a redirect below us goes elsewhere. */
   maySend(method: string, path: string): boolean {
-    return this.#hasMoved || (method === this.#account.method && path.includes(this.#account.path))
+    const { method: own, path: asked } = this.#account
+    return this.#hasMoved || (method === own && (path === asked || path.includes(asked)))
   }
 
   onSocket(socket: Socket): void {
     this.#socket = socket
     this.#isOnReused = !this.#origin.attach(socket)
+    if (this.#isOnReused && this.#origin.isStale(socket) && isWhole(this.#opts?.body)) {
+      // A program that was busy for long: the timer that closes such a connection is late, too. What is written now goes nowhere.
+      this.#isUnsent = true
+      socket.destroy(new errors.SocketError('The connection was idle for too long'))
+    }
     if (!this.#isOnReused && this.#hadRoom) this.#origin.noteConnect(performance.now() - this.since)
   }
 
@@ -161,7 +218,7 @@ export class Body extends Rostered implements Handler, TurnTask {
     ...[, status, headers, socket]: Parameters<NonNullable<Handler['onRequestUpgrade']>>
   ): void {
     // The socket now belongs to whoever asked for the upgrade.
-    this.#leaveWire()
+    this.#leavePool()
     if (this.#socket !== undefined) this.#origin.forget(this.#socket)
     this.#state = 'done'
     this.#handler.onRequestUpgrade?.(this.#reader, status, headers, socket)
@@ -174,6 +231,8 @@ export class Body extends Rostered implements Handler, TurnTask {
       return
     }
     this.#account.open(status, headers)
+    if (this.#socket !== undefined)
+      this.#isLast = this.#origin.noteKeepAlive(this.#socket, headers['keep-alive'])
     this.#state = 'flowing'
     this.startedAt = performance.now()
     try {
@@ -203,7 +262,7 @@ export class Body extends Rostered implements Handler, TurnTask {
     const { received } = this.#account
     if (!this.#wasStopped && received >= leastForSpeed)
       this.#origin.noteSpeed(received, performance.now() - this.startedAt)
-    this.#leaveWire()
+    this.#leavePool()
     if (this.#state === 'draining') {
       this.#settle('drained', 'ended')
       this.#forgetWire()
@@ -233,17 +292,20 @@ export class Body extends Rostered implements Handler, TurnTask {
 
   onResponseError(controller: Controller | null, error: Error): void {
     const state = this.#state
-    if (state === 'done') return
+    if (state === 'done') {
+      this.#origin.vacate(this)
+      return
+    }
     // HTTP/2: undici takes the end of the connection for a failure of streams whose end has come, too, but is not told yet.
     if (controller !== null && state !== 'waiting' && this.#account.remaining === 0) {
       this.onResponseEnd(controller, {})
       return
     }
-    this.#leaveWire()
     if (this.#mayBeResent(error)) {
       this.#resend(error)
       return
     }
+    this.#leavePool()
     if (state === 'waiting') {
       this.#state = 'done'
       this.#opts = undefined
@@ -262,13 +324,16 @@ export class Body extends Rostered implements Handler, TurnTask {
       return false
     // Not begun: undici fails what waits for an idle connection when that one breaks.
     if (this.wire === null) return this.#origin.hasLost(error)
-    return this.#isOnReused && isDeadConnection(error) && canBeSentAgain(opts, this.#bodyBegun)
+    if (!this.#isOnReused || !isDeadConnection(error)) return false
+    return this.#isUnsent || canBeSentAgain(opts, this.#bodyBegun)
   }
 
+  /** In the place it has. */
   #resend(error: Error): void {
+    this.#leaveWire()
     if (this.wire !== null) this.#isResent = true
     this.#forgetWire()
-    this.#isOnReused = this.#hadRoom = false
+    this.#isOnReused = this.#isUnsent = this.#hadRoom = false
     this.#requestSent = this.#opts?.body == null
     this.#origin.counts.resent++
     this.#origin.wait(this)
@@ -276,7 +341,7 @@ export class Body extends Rostered implements Handler, TurnTask {
     queueMicrotask(() => {
       if (this.#state !== 'waiting') return
       if (this.#origin.scope.closing) this.onResponseError(null, error)
-      else this.send()
+      else this.#toWire()
     })
   }
 
@@ -294,7 +359,7 @@ export class Body extends Rostered implements Handler, TurnTask {
   onResume(): void {
     if (this.#state !== 'holding') return
     this.#isTouched = true
-    this.#origin.removeUntouched(this)
+    if (this.waitingSince !== 0) this.#origin.removeUntouched(this)
     this.#state = 'flowing'
     this.#flush()
   }
@@ -304,8 +369,8 @@ export class Body extends Rostered implements Handler, TurnTask {
     if (this.#state === 'done' || this.#state === 'draining') return
     if (this.#state === 'waiting') {
       // There is nothing to drain: the request is over, and with it its connection.
-      if (this.wire !== null) this.#abortWire(reason)
-      else this.onResponseError(null, reason)
+      if (this.wire === null) this.#abandon(reason)
+      else if (!this.#isStarting) this.#abortWire(reason)
       return
     }
     this.#account.endedBy = by
@@ -320,12 +385,16 @@ export class Body extends Rostered implements Handler, TurnTask {
         this.#settle('drained', 'received')
         this.#forgetWire()
       } else {
-        this.#endWire()
+        this.#endWire(reason)
       }
     }
   }
 
   // ---- from the origin
+
+  get path(): string {
+    return this.#account.path
+  }
 
   reclaim(age: number): void {
     const { name, scope, waiting } = this.#origin
@@ -414,21 +483,43 @@ export class Body extends Rostered implements Handler, TurnTask {
   }
 
   /** Drains or closes, whichever is cheaper. */
-  #endWire(): void {
+  #endWire(reason: Error): void {
     // Telling the reader may have ended everything already, by way of the client.
     if (this.#state !== 'draining') return
-    const decision = howToEnd(this.#account, this.#origin, this.#limits, this.#socket, this.#requestSent)
+    const decision = howToEnd(
+      this.#account,
+      this.#origin,
+      this.#limits,
+      this.#socket,
+      this.#requestSent && !this.#isLast,
+    )
     this.#origin.removeUntouched(this)
     if (decision.action === 'close') {
       if (decision.reason === 'cost' || decision.reason === 'time') this.#origin.noteForgone()
       this.#close(decision.reason)
       return
     }
+    // It has just been found that nothing comes.
+    if (reason instanceof TimeoutError && reason.phase === 'body') return this.#close('time')
     this.#draining = new Draining(decision, () => this.#close('time'))
     // Not now: undici's parser must not be entered twice, and whoever gives up may be called by it.
     queueMicrotask(() => {
       if (this.#state === 'draining') this.wire?.resume()
     })
+  }
+
+  /** Not on the wire, and never to be: what a dispatcher may still have of it holds nothing. */
+  #abandon(reason: Error): void {
+    const handler = this.#handler
+    const reader = this.#reader
+    this.#state = 'done'
+    this.#handler = nobody
+    // Its reason is an error, which holds on to whoever was running when it was made.
+    this.#reader = new Reader(this)
+    this.#origin.abandon(this)
+    if (this.#opts !== undefined && handler.onRequestQueued !== undefined) hollow(this.#opts)
+    this.#opts = undefined
+    handler.onResponseError?.(reader, reason)
   }
 
   #close(reason: Reason): void {
@@ -447,6 +538,7 @@ export class Body extends Rostered implements Handler, TurnTask {
     }
     this.#leaveWire()
     this.wire?.abort(reason)
+    this.#origin.vacate(this)
     this.#forgetWire()
   }
 
@@ -460,6 +552,11 @@ export class Body extends Rostered implements Handler, TurnTask {
   #leaveWire(): void {
     this.#draining?.end()
     this.#origin.leave(this, this.#socket)
+  }
+
+  #leavePool(): void {
+    this.#leaveWire()
+    this.#origin.vacate(this)
   }
 
   #settle(outcome: Outcome, reason: Reason): void {

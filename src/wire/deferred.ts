@@ -45,11 +45,14 @@ export class Deferred {
   #setTimer(): void {
     if (this.#isTimerSet) return
     this.#isTimerSet = true
-    setTimeout(() => {
-      this.#isTimerSet = false
-      const latest = performance.now() - patience
-      while ((this.#queue[0]?.since ?? Infinity) <= latest) this.#release()
-      if (this.#queue.length > 0) this.#setTimer()
-    }, patience)
+    // Timers come before sockets: if this process is late, what has arrived meanwhile is read first, and its connection freed.
+    setTimeout(() => setImmediate(() => setImmediate(this.#releaseOverdue)), patience)
+  }
+
+  readonly #releaseOverdue = (): void => {
+    this.#isTimerSet = false
+    const latest = performance.now() - patience
+    while ((this.#queue[0]?.since ?? Infinity) <= latest) this.#release()
+    if (this.#queue.length > 0) this.#setTimer()
   }
 }

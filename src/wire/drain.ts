@@ -3,6 +3,7 @@
  * reads. Works on any undici dispatcher, alone or under other interceptors.
  */
 import { type Dispatcher, Dispatcher1Wrapper, errors } from 'undici'
+import type { BusyPool } from '../errors.ts'
 import { redactUrl } from '../events.ts'
 import { type DrainOptions, type ResolvedDrain, resolveDrain } from '../options.ts'
 import { Body } from './body.ts'
@@ -30,9 +31,17 @@ const marked = (dispatcher: Dispatcher): Dispatcher =>
 /** One interceptor with its numbers. */
 export interface Drain {
   readonly interceptor: Dispatcher.DispatcherComposeInterceptor
-  /** The same dispatcher with this interceptor, always the same object for the same one; one that has it already is left alone. */
-  over(dispatcher: Dispatcher): Dispatcher
+  /**
+   * The same dispatcher with this interceptor, always the same object for the same one; one that has it already is left alone.
+   * @param isOwn the pool whose limit was given, with nothing between it and this interceptor
+   */
+  over(dispatcher: Dispatcher, isOwn?: boolean): Dispatcher
   stats(): WireStats
+  /**
+   * Who holds the connections to an origin.
+   * @param isOwn those of the pool whose limit was given, or of other dispatchers
+   */
+  busy(origin: string, isOwn: boolean): BusyPool | undefined
   /** Takes no new request and drains no more: drains under way are closed, untouched bodies are given up after `stall`. */
   stop(): void
   /** Gives every body up that has a connection, and every request that gets one. */
@@ -46,7 +55,9 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
   const origins = new Map<string, Origin>()
   const gone = newCounts()
 
-  function originOf(name: string): Origin {
+  function originOf(given: string): Origin {
+    // Credentials are in no name; looking for them in every request would cost more than all else here.
+    const name = given.includes('@') ? redactUrl(given) : given
     let origin = origins.get(name)
     if (origin === undefined) {
       if (origins.size >= maxRemembered) forgetIdle()
@@ -64,7 +75,7 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
     }
   }
 
-  const interceptor: Dispatcher.DispatcherComposeInterceptor = (dispatch) =>
+  const intercept = (dispatch: Dispatcher['dispatch'], isPooled: boolean): Dispatcher['dispatch'] =>
     function drained(opts, handler) {
       // Composed twice: the inner one has nothing left to do.
       if (handler instanceof Body) return dispatch(opts, handler)
@@ -74,9 +85,9 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
         return false
       }
       const name = String(opts.origin ?? '')
-      // Credentials are in no name; looking for them in every request would cost more than all else here.
-      const origin = originOf(name.includes('@') ? redactUrl(name) : name)
-      const body = new Body(dispatch, withDefaults(opts, modern !== handler), modern, origin, limits)
+      const origin = origins.get(name) ?? originOf(name)
+      const complete = withDefaults(opts, modern !== handler)
+      const body = new Body(dispatch, complete, modern, origin, limits, isPooled)
       if (origin.isWorthWaiting) {
         origin.defer(body)
         return true
@@ -87,16 +98,17 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
   const composed = new WeakMap<Dispatcher, Dispatcher>()
 
   return {
-    interceptor,
-    over(dispatcher) {
+    interceptor: (dispatch) => intercept(dispatch, false),
+    over(dispatcher, isOwn = false) {
       if ((dispatcher as { [mark]?: true })[mark]) return dispatcher
       let mine = composed.get(dispatcher)
       if (mine === undefined) {
-        mine = marked(dispatcher.compose(interceptor))
+        mine = marked(dispatcher.compose((dispatch) => intercept(dispatch, isOwn)))
         composed.set(dispatcher, mine)
       }
       return mine
     },
+    busy: (origin, isOwn) => origins.get(origin)?.busy(isOwn),
     stats: () => showAll(client, origins.values(), gone),
     stop() {
       scope.closing = true

@@ -121,7 +121,7 @@ class Budget {
   }
 
   forget(body: Waiting): void {
-    this.#waiting.delete(body)
+    if (this.#waiting.size > 0) this.#waiting.delete(body)
   }
 }
 

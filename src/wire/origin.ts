@@ -1,13 +1,20 @@
 /** What is known of one origin: its sockets, who waits, the open bodies, and how fast it is. Decides who is reclaimed. */
 import type { Socket } from 'node:net'
-import { type EndedBy, publish, type Outcome, type Reason } from '../events.ts'
+import { errors } from 'undici'
+import type { BusyPool } from '../errors.ts'
+import { type EndedBy, publish, type Outcome, type Reason, redactUrl } from '../events.ts'
 import { Deferred, patience, type Sendable } from './deferred.ts'
 import { isHttp2 } from './internals.ts'
-import { Roster, type Rostered } from './roster.ts'
+import { type Keeping, margin, newKeeping, noteKeepAlive } from './keep-alive.ts'
+import { Queue, type Queued } from './queue.ts'
+import { Roster } from './roster.ts'
 import { type Counts, newCounts } from './stats.ts'
 
 /** A request and its body as their origin knows them: waiting for a connection, then on one. */
-export interface Tracked extends Rostered {
+export interface Tracked extends Queued {
+  /** It goes to the pool of the client, whose limit is known. */
+  readonly isPooled: boolean
+  readonly path: string
   /** When it was dispatched (`performance.now()`). */
   readonly since: number
   /** When its headers came. */
@@ -23,6 +30,9 @@ interface Connection {
   requests: number
   active: number
   reset: boolean
+  /** When a request may be too late to reach the server before that closes (`performance.now()`). */
+  staleAt: number
+  readonly keeping: Keeping
 }
 
 /** What all origins of one interceptor share. */
@@ -60,9 +70,12 @@ export class Origin {
   /** Untouched bodies that keep a connection, oldest first. */
   readonly #untouched = new Set<Tracked>()
   readonly #live = new Roster<Tracked>()
+  readonly #queue: Queue | undefined
   #timer: NodeJS.Timeout | undefined
   #isReviewDue = false
   readonly #deferred = new Deferred()
+  /** Connections that are being reset, and no longer there for anybody. */
+  #closing = 0
   /** Connections with a request on them. */
   #busy = 0
   /** Connections whose response has ended in this turn of the event loop: undici frees them at its end. */
@@ -73,15 +86,13 @@ export class Origin {
   constructor(name: string, scope: Scope) {
     this.name = name
     this.scope = scope
+    if (scope.limit !== undefined) this.#queue = new Queue(scope.limit)
   }
 
   /** Nothing of it is in use, so it can be forgotten. */
   get isIdle(): boolean {
     return (
-      this.#connections.size === 0 &&
-      this.#waiters.size === 0 &&
-      this.#live.size === 0 &&
-      this.counts.open === 0
+      this.#connections.size === 0 && this.waiting === 0 && this.#live.size === 0 && this.counts.open === 0
     )
   }
 
@@ -90,19 +101,32 @@ export class Origin {
   }
 
   get waiting(): number {
-    return this.#waiters.size
+    return this.#waiters.size + (this.#queue?.size ?? 0)
   }
 
   get inFlight(): number {
     return this.#live.size
   }
 
+  /** Who holds the connections that others wait for: of the client's own pool, or of other dispatchers. */
+  busy(isPooled: boolean): BusyPool {
+    let open = 0
+    let oldest: Tracked | undefined
+    for (let body = this.#live.first; body !== undefined; body = body.next as Tracked | undefined) {
+      if (body.isPooled !== isPooled || body.startedAt === 0) continue
+      open++
+      if (oldest === undefined || body.startedAt < oldest.startedAt) oldest = body
+    }
+    const { name, scope } = this
+    const pool = { name: scope.client, origin: name, limit: isPooled ? scope.limit : undefined, open }
+    if (oldest === undefined) return pool
+    const url = redactUrl(name + oldest.path)
+    return { ...pool, oldest: { age: performance.now() - oldest.startedAt, url } }
+  }
+
   /** True if a request that starts to wait now waits for nothing but the making of a connection. */
   get hasRoom(): boolean {
-    return (
-      this.#waiters.size === 0 &&
-      (this.scope.limit === undefined || this.#connections.size < this.scope.limit)
-    )
+    return this.waiting === 0 && (this.scope.limit === undefined || this.#connections.size < this.scope.limit)
   }
 
   /** Sends a request as soon as a connection is free, but within {@link patience}. */
@@ -138,6 +162,21 @@ export class Origin {
     if (this.#untouched.size > 0) this.#reviewSoon()
   }
 
+  /** True if the dispatcher below can have this request now; else it waits in the queue for its `onAdmitted()`. */
+  admits(body: Tracked): boolean {
+    return !body.isPooled || this.#queue === undefined || this.#queue.enter(body)
+  }
+
+  /** Given up while it waited. A place it has in the pool it keeps until undici lets go of it. */
+  abandon(body: Tracked): void {
+    body.roster?.remove(body)
+  }
+
+  /** The dispatcher below has no more to do with this request. */
+  vacate(body: Tracked): void {
+    this.#queue?.vacate(body)
+  }
+
   /** The request has a connection. */
   start(body: Tracked): void {
     this.#live.add(body)
@@ -146,10 +185,14 @@ export class Origin {
   /** The connection has no more to do with this body. */
   leave(body: Tracked, socket: Socket | undefined): void {
     this.#waiters.remove(body)
-    this.#untouched.delete(body)
+    if (body.waitingSince !== 0) this.#untouched.delete(body)
     if (!this.#live.remove(body) || socket === undefined) return
     const connection = this.#connections.get(socket)
     if (connection === undefined || --connection.active > 0) return
+    const { idleMs, isLast } = connection.keeping
+    connection.staleAt = idleMs === undefined ? Infinity : performance.now() + idleMs - margin
+    // undici goes on after such an end as it does after one of its own.
+    if (isLast) socket.destroy(new errors.InformationalError('last request of the connection'))
     this.#busy--
     if (this.#settling++ === 0) setImmediate(this.#onSettled)
     this.#deferred.onFree()
@@ -164,10 +207,20 @@ export class Origin {
       this.counts.reused++
       return false
     }
-    const connection: Connection = { requests: 1, active: 1, reset: false }
+    const connection: Connection = {
+      requests: 1,
+      active: 1,
+      reset: false,
+      staleAt: Infinity,
+      keeping: newKeeping(),
+    }
     this.#connections.set(socket, connection)
     this.#busy++
-    if (isHttp2(socket)) this.#isMultiplexed = true
+    if (isHttp2(socket) && !this.#isMultiplexed) {
+      this.#isMultiplexed = true
+      // Not now: undici is writing a request.
+      queueMicrotask(() => this.#queue?.open())
+    }
     this.counts.opened++
     const { localPort } = socket
     this.#publish('opened', connection, localPort)
@@ -177,6 +230,21 @@ export class Origin {
     })
     if (this.#untouched.size > 0) this.#reviewSoon()
     return true
+  }
+
+  /** What the server says of how long it keeps a connection of HTTP/1. Returns true if this request is its last. */
+  noteKeepAlive(socket: Socket, field: string | string[] | undefined): boolean {
+    const connection = this.#connections.get(socket)
+    if (connection === undefined || this.#isMultiplexed) return false
+    noteKeepAlive(connection.keeping, Array.isArray(field) ? field.join(',') : field, connection.requests)
+    return connection.keeping.isLast
+  }
+
+  /** This connection, just taken out of its idleness, is about to be closed by the server, if it is not yet. */
+  isStale(socket: Socket): boolean {
+    const connection = this.#connections.get(socket)
+    if (connection === undefined || connection.staleAt === Infinity || connection.active > 1) return false
+    return performance.now() > connection.staleAt
   }
 
   /** This error is the end of a connection that had carried requests, not of one that was being made. */
@@ -190,6 +258,7 @@ export class Origin {
     const connection = this.#connections.get(socket)
     if (connection === undefined) return
     this.#connections.delete(socket)
+    if (connection.reset) this.#closing--
     if (connection.active > 0) this.#busy--
   }
 
@@ -209,6 +278,7 @@ export class Origin {
     if (connection === undefined || connection.reset) return
     connection.reset = true
     this.counts.reset++
+    this.#closing++
   }
 
   noteConnect(ms: number): void {
@@ -235,7 +305,7 @@ export class Origin {
   /** This body keeps a connection and nobody has touched it. */
   addUntouched(body: Tracked): void {
     this.#untouched.add(body)
-    if (this.#waiters.size > 0 || this.scope.closing) this.#reviewSoon()
+    if (this.waiting > 0 || this.scope.closing) this.#reviewSoon()
   }
 
   removeUntouched(body: Tracked): void {
@@ -244,15 +314,21 @@ export class Origin {
 
   /** The client closes: drains end now, and untouched bodies after `stall`. */
   stop(): void {
-    this.#deferred.releaseAll()
+    this.#releaseAll()
     for (const body of this.#live.all()) body.stopDraining()
     this.#reviewSoon()
   }
 
   /** The client is destroyed: whoever still reads gets the error. */
   destroy(error: Error): void {
-    this.#deferred.releaseAll()
+    this.#releaseAll()
     for (const body of this.#live.all()) body.giveUp('client', error)
+  }
+
+  /** The dispatcher below waits for them, or ends them. */
+  #releaseAll(): void {
+    this.#deferred.releaseAll()
+    this.#queue?.open()
   }
 
   /** Soon, not now: undici's parser must not be entered twice, and whoever asks may be called by it. */
@@ -270,7 +346,7 @@ export class Origin {
     clearTimeout(this.#timer)
     this.#timer = undefined
     const { closing, stall } = this.scope
-    let needed = closing ? Infinity : this.#isFull() ? this.#waiters.size - this.counts.draining : 0
+    let needed = closing ? Infinity : this.#isFull() ? this.waiting - this.counts.draining : 0
     const now = performance.now()
     for (const body of this.#untouched) {
       if (needed <= 0) return
@@ -294,6 +370,6 @@ export class Origin {
   }
 
   #isFull(): boolean {
-    return this.scope.limit === undefined || this.#connections.size >= this.scope.limit
+    return this.scope.limit === undefined || this.#connections.size - this.#closing >= this.scope.limit
   }
 }

@@ -32,8 +32,8 @@ export function canBeSentAgain(opts: Dispatcher.DispatchOptions, bodyBegun: bool
   return (isOwing || (declared ?? idempotent.has(method))) && isWhole(body)
 }
 
-/** Anything that is read as it is sent is gone by then. */
-function isWhole(body: unknown): boolean {
+/** Not read as it is sent, and gone by then. */
+export function isWhole(body: unknown): boolean {
   return (
     body === null ||
     body === undefined ||

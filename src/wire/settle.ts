@@ -7,19 +7,22 @@ import { canBeReused, chunkOverhead, isEventStream, type ResponseHead } from './
 import { isHttp2 } from './internals.ts'
 import type { Origin } from './origin.ts'
 
-/** The cheaper way to end this body, from what is known of it, its connection and its origin. */
+/**
+ * The cheaper way to end this body, from what is known of it, its connection and its origin.
+ * @param isKept false if the connection ends with this body: the server answers nothing more on it, or the request is not sent yet
+ *   (undici closes when a response has ended before that)
+ */
 export function howToEnd(
   { head, remaining }: Account,
   origin: Origin,
   limits: ResolvedDrain,
   socket: Socket | undefined,
-  requestSent: boolean,
+  isKept: boolean,
 ): Decision {
   const { connectMs, bytesPerMs, scope } = origin
   return decide({
     remaining,
-    // undici closes the connection when a response has ended before its request was sent.
-    reusable: requestSent && canBeReused(head as ResponseHead, socket),
+    reusable: isKept && canBeReused(head as ResponseHead, socket),
     http2: isHttp2(socket),
     eventStream: isEventStream((head as ResponseHead).headers),
     closing: scope.closing,

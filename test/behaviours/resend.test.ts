@@ -3,7 +3,7 @@ import http2 from 'node:http2'
 import fc from 'fast-check'
 import { type Dispatcher, fetch as undiciFetch, request } from 'undici'
 import { expect, test } from 'vitest'
-import type { Client } from '../../src/index.ts'
+import type { Client, ConnectOptions } from '../../src/index.ts'
 import { testClient, works } from '../support/client.ts'
 import { createHttp2Origin, tls } from '../support/h2.ts'
 import { createOrigin, type Origin, type Reply, type Seen } from '../support/origin.ts'
@@ -197,14 +197,22 @@ test('undici.request is aborted during its second try', async () => {
   await rejected
 })
 
-test('a request given up between its two tries is over: its reader hears it at once, and the origin sees no second', async () => {
+test('a request given up while its second try waits for a connection ends at once, and the origin sees no second', async () => {
   await using origin = await onceEach(closes.RST)
-  await using client = testClient({ connections: 2 })
-  await (await client.fetch(`${origin.url}/first`)).text()
+  let connect: (() => void) | undefined
+  let connects = 0
+  const lookup = ((_: string, __: object, done: (error: null, addresses: object[]) => void) => {
+    const go = (): void => done(null, [{ address: '127.0.0.1', family: 4 }])
+    if (connects++ === 1) connect = go
+    else go()
+  }) as NonNullable<ConnectOptions['lookup']>
+  await using client = testClient({ connect: { lookup, autoSelectFamily: true } })
+  const url = `http://localhost:${origin.port}`
+  expect(await (await client.fetch(`${url}/first`)).text()).toBe('GET /first')
   const heard: unknown[] = []
   let controller: Dispatcher.DispatchController | undefined
   client.dispatcher.dispatch(
-    { origin: origin.url, path: '/x', method: 'GET' },
+    { origin: url, path: '/x', method: 'GET' },
     {
       onRequestStart: (given) => {
         heard.push('start')
@@ -214,12 +222,15 @@ test('a request given up between its two tries is over: its reader hears it at o
       onResponseError: (_, error) => void heard.push(error.message),
     },
   )
-  await until(() => {
-    if (client.stats().requests.resent === 1) controller?.abort(new Error('given up'))
-    return client.stats().requests.resent === 1
-  }, 'resent')
-  await until(() => client.stats().requests.waiting + client.stats().requests.inFlight === 0, 'over')
+  await until(() => connect !== undefined, 'sent again')
+  expect(client.stats().requests).toEqual({ waiting: 1, inFlight: 0, resent: 1 })
+  controller?.abort(new Error('given up'))
   expect(heard).toEqual(['start', 'given up'])
+  expect(client.stats().requests).toMatchObject({ waiting: 0, inFlight: 0 })
+  const next = client.fetch(`${url}/next`)
+  connect?.()
+  expect(await (await next).text()).toBe('GET /next')
+  expect(origin.seen.map(({ path }) => path)).toEqual(['/first', '/x', '/next'])
 })
 
 test('a client that is closing sends nothing again', async () => {

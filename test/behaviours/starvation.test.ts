@@ -33,6 +33,20 @@ for (const shape of [
   })
 }
 
+test('a connection that is being closed for a request that waits is not paid for twice', async () => {
+  await using origin = await createOrigin(serveShapes)
+  await using client = testClient({ connections: 4, drain })
+  const kept: Response[] = []
+  for (let i = 0; i < 3; i++) kept.push(await client.fetch(`${origin.url}/64%20MiB`))
+  // All three may be taken by now.
+  await new Promise((resolve) => setTimeout(resolve, drain.stall * 1.5))
+  kept.push(await client.fetch(`${origin.url}/64%20MiB`))
+  // In the turn in which the fourth becomes one that nobody has touched.
+  await works(client, origin.url)
+  expect(client.stats().bodies.closed).toBe(1)
+  expect(kept).toHaveLength(4)
+})
+
 test('bodies somebody reads, however slowly, are never taken (T37)', async () => {
   await using origin = await createOrigin(serveShapes)
   await using client = testClient({ connections: 2, drain })

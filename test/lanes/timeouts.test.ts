@@ -15,6 +15,10 @@ const serve: Script = async (seen, reply) => {
     await reply.write('HTTP/1.1 302 Found\r\nlocation: /silent\r\ncontent-length: 0\r\n\r\n')
     return
   }
+  if (seen.path === '/nearly') {
+    await reply.write(`${head}content-length: 7\r\n\r\nfirst`)
+    return never
+  }
   if (seen.path.startsWith('/stalls')) {
     await reply.write(`${head}content-length: 2000000\r\n\r\nfirst`)
     return never
@@ -45,6 +49,15 @@ for (const [lane, init] of lanes) {
     expect((error as Error).message).toBe(
       `GET ${origin.url}/silent?sig=*** took longer than the 60 ms of timeout.headers`,
     )
+    await works(client, origin.url)
+  })
+
+  test(`${lane}: a body that has stalled is not drained: nothing of it would come`, async () => {
+    await using origin = await createOrigin(serve)
+    await using client = testClient({ timeout: { body: 60 }, drain: { maxTime: 15_000 } })
+    const response = await client.fetch(`${origin.url}/nearly`, init)
+    await expect(response.text()).rejects.toMatchObject({ phase: 'body' })
+    expect(client.stats().bodies.reasons).toEqual({ time: 1 })
     await works(client, origin.url)
   })
 

@@ -153,7 +153,8 @@ test('what shouldRetry or onRetry throws ends the call with it', async () => {
 })
 
 test('onRetry hears of each attempt that follows, and of the wait', async () => {
-  await using origin = await scripted(status(503), reset, ok)
+  // On a connection of its own: one that was kept, and is dead, is no failure of the attempt.
+  await using origin = await scripted(status(503, 0, 'connection: close\r\n'), reset, ok)
   const notices: RetryNotice[] = []
   await using client = retrying({ retry: { backoff: soon, onRetry: (notice) => void notices.push(notice) } })
   await client.fetch(origin.url)
