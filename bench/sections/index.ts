@@ -8,6 +8,7 @@ import { leaks } from './leaks.ts'
 import { memory } from './memory.ts'
 import { overhead } from './overhead.ts'
 import { policies } from './policies.ts'
+import { ports } from './ports.ts'
 import { retries } from './retries.ts'
 import { services } from './services.ts'
 import { speed } from './speed.ts'
@@ -19,6 +20,7 @@ export const sections: Record<string, Section> = {
   endless,
   memory,
   timewait,
+  ports,
   overhead,
   speed,
   transfer,

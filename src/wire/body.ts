@@ -290,10 +290,15 @@ export class Body extends Rostered implements Handler, TurnTask {
     }
   }
 
-  onResponseError(_: Controller | null, error: Error): void {
+  onResponseError(controller: Controller | null, error: Error): void {
     const state = this.#state
     if (state === 'done') {
       this.#origin.vacate(this)
+      return
+    }
+    // HTTP/2: undici takes the end of the connection for a failure of streams whose end has come, too, but is not told yet.
+    if (controller !== null && state !== 'waiting' && this.#account.remaining === 0) {
+      this.onResponseEnd(controller, {})
       return
     }
     if (this.#mayBeResent(error)) {

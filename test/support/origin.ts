@@ -37,7 +37,8 @@ export interface Origin extends AsyncDisposable {
   close(): Promise<void>
 }
 
-export async function createOrigin(script: Script): Promise<Origin> {
+/** @param at the port; any that is free if not given */
+export async function createOrigin(script: Script, at = 0): Promise<Origin> {
   const sockets = new Set<net.Socket>()
   // Small writes go out at once: a part of its own is a packet of its own.
   const server = net.createServer({ noDelay: true }, (socket) => {
@@ -53,7 +54,7 @@ export async function createOrigin(script: Script): Promise<Origin> {
     })
     serve(socket, connection, script, origin)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(at, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   const stopListening = (): Promise<void> =>
     new Promise((resolve) => (server.listening ? server.close(() => {}) : undefined, resolve()))
