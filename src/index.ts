@@ -1,6 +1,7 @@
 /** The public names, one by one. */
 import './node-version.ts'
 
+export { wrap } from './adapters/wrap.ts'
 export { createClient, fetch, type Client } from './client.ts'
 export { discard, type Discarded } from './discard.ts'
 export {
@@ -14,6 +15,13 @@ export {
 } from './errors.ts'
 export type { BodyEvent, ConnectionEvent, EndedBy, Events, Outcome, Reason, ReclaimEvent } from './events.ts'
 export type { Fetch, FetchInit } from './fetch/fetch.ts'
-export type { ClientOptions, ConnectOptions, DrainOptions, TimeoutOptions } from './options.ts'
+export type {
+  ClientOptions,
+  ConnectOptions,
+  DrainOptions,
+  FetchLike,
+  TimeoutOptions,
+  WrapOptions,
+} from './options.ts'
 export { drain } from './wire/drain.ts'
 export type { ClientStats, OriginStats, Stats } from './wire/stats.ts'

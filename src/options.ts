@@ -63,6 +63,9 @@ export interface ConnectOptions {
   lookup?: NonNullable<ConnectionOptions['lookup']>
 }
 
+/** A function with the shape of `fetch`, whoever made it and whatever classes it uses. */
+export type FetchLike = (input: never, init?: never) => PromiseLike<object>
+
 /** Options of {@link createClient}: one remote service, one bounded pool per origin. */
 export interface ClientOptions {
   /** Name in statistics and events. @default the origin, or 'default' */
@@ -89,12 +92,28 @@ export interface ClientOptions {
   connect?: ConnectOptions
   /** A dispatcher of your own instead of all connection options above; it stays yours to close. */
   dispatcher?: Dispatcher
+  /** A fetch of somebody else's that makes the calls, instead of a pool and all connection options above. */
+  fetch?: FetchLike
   /** Limits for bodies that nobody reads. */
   drain?: DrainOptions
   /** Time limits of every call. */
   timeout?: TimeoutOptions
   /** Bytes, decoded, of a body read whole (`json()`, `text()`, ...); more is refused. `body` itself has no limit. @default no limit */
   maxResponseSize?: number
+}
+
+/** Options of {@link wrap}: those of a client that do not need a pool of its own. */
+export type WrapOptions = Omit<ClientOptions, (typeof poolOptions)[number] | 'fetch'>
+
+/** Options of {@link install}: one client for the whole process. */
+export interface InstallOptions extends Pick<
+  ClientOptions,
+  'connections' | 'maxOrigins' | 'keepAlive' | 'connectionLifetime' | 'http2' | 'proxy' | 'tls' | 'drain'
+> {
+  /** Puts our own fetch in the place of `globalThis.fetch`, too. @default false (Node's stays, on our connections) */
+  fetch?: boolean
+  /** Puts our agents in the place of `http.globalAgent` and `https.globalAgent`. @default true */
+  http?: boolean
 }
 
 export const MiB: number = 1024 * 1024
@@ -112,6 +131,11 @@ export const clientDefaults = {
   keepAlive: 30_000,
   http2: true,
   proxy: false,
+} as const
+
+export const installDefaults = {
+  fetch: false,
+  http: true,
 } as const
 
 interface Check {
@@ -159,6 +183,7 @@ const someTime: Check = {
   accepts: 'milliseconds from 1 to 2147483647',
   ok: (value) => isTime(value) && (value as number) >= 1,
 }
+const aFunction: Check = { accepts: 'a function', ok: (value) => typeof value === 'function' }
 const positive: Check = { accepts: 'a whole number, 1 or more', ok: (value) => isCount(value) && value !== 0 }
 
 const drainChecks: Checks<DrainOptions> = {
@@ -187,7 +212,7 @@ const connectChecks: Checks<ConnectOptions> = {
   localAddress: text,
   socketPath: text,
   autoSelectFamily: boolean,
-  lookup: { accepts: 'a function', ok: (value) => typeof value === 'function' },
+  lookup: aFunction,
 }
 
 const clientChecks: Checks<ClientOptions> = {
@@ -215,13 +240,28 @@ const clientChecks: Checks<ClientOptions> = {
       typeof (value as Dispatcher | null)?.dispatch === 'function' &&
       typeof (value as Dispatcher).compose === 'function',
   },
+  fetch: aFunction,
   drain: object,
   timeout: object,
   maxResponseSize: bytes,
 }
 
+const { connections, maxOrigins, keepAlive, connectionLifetime, http2, proxy, tls, drain } = clientChecks
+const installChecks: Checks<InstallOptions> = {
+  connections,
+  maxOrigins,
+  keepAlive,
+  connectionLifetime,
+  http2,
+  proxy,
+  tls,
+  drain,
+  fetch: boolean,
+  http: boolean,
+}
+
 /** Connection options that a dispatcher of the user's own would silently overrule. */
-const dispatcherRules = [
+const connectionOptions = [
   'connections',
   'maxOrigins',
   'keepAlive',
@@ -231,6 +271,9 @@ const dispatcherRules = [
   'tls',
   'connect',
 ] as const
+
+/** What a fetch of somebody else's would silently overrule. */
+const poolOptions = [...connectionOptions, 'dispatcher'] as const
 
 /** @internal */
 export type ResolvedDrain = Readonly<Required<DrainOptions>>
@@ -279,14 +322,11 @@ export type ResolvedClient = ClientOptions & {
 export function resolveClient(options: ClientOptions = {}): ResolvedClient {
   check('options', options, clientChecks)
   if (options.connect !== undefined) check('connect', options.connect, connectChecks)
-  if (options.dispatcher !== undefined) {
-    const other = dispatcherRules.find((name) => options[name] !== undefined)
-    if (other !== undefined) {
-      throw new InvalidOptionError(
-        other,
-        `Option ${other} cannot be combined with dispatcher: set it on the dispatcher you pass`,
-      )
-    }
+  if (options.dispatcher !== undefined)
+    refuse(options, connectionOptions, 'dispatcher: set it on the dispatcher you pass')
+  if (options.fetch !== undefined) {
+    refuse(options, poolOptions, 'fetch: the connections are those of the fetch you pass')
+    refuseUnseen(options.timeout, 'timeout')
   }
   const given = withoutUndefined(options)
   const name = options.name ?? (options.origin === undefined ? 'default' : new URL(options.origin).origin)
@@ -295,6 +335,41 @@ export function resolveClient(options: ClientOptions = {}): ResolvedClient {
     name,
     drain: resolveDrain(options.drain),
     timeout: resolveTimeouts(options.timeout ?? {}),
+  }
+}
+
+/** @internal */
+export type ResolvedInstall = InstallOptions & Required<Pick<InstallOptions, 'fetch' | 'http'>>
+
+/**
+ * Checked options of the whole process.
+ * @throws InvalidOptionError
+ */
+export function resolveInstall(options: InstallOptions = {}): ResolvedInstall {
+  check('options', options, installChecks)
+  resolveDrain(options.drain)
+  return { ...installDefaults, ...withoutUndefined(options) }
+}
+
+/** @internal A dispatcher that somebody has set for the whole process cannot be given these any more. */
+export function refuseConnectionOptions(options: InstallOptions): void {
+  refuse(options, connectionOptions, 'the global dispatcher that was set before: set it on that one')
+}
+
+function refuse(options: object, names: readonly string[], reason: string): void {
+  const name = names.find((each) => (options as Record<string, unknown>)[each] !== undefined)
+  if (name !== undefined)
+    throw new InvalidOptionError(name, `Option ${name} cannot be combined with ${reason}`)
+}
+
+/** @internal Of a fetch of somebody else's only its answer can be seen, not the connection it waits for. */
+export function refuseUnseen(timeout: TimeoutOptions = {}, path: string): void {
+  for (const name of ['connect', 'queue'] as const) {
+    if (timeout[name] !== undefined)
+      throw new InvalidOptionError(
+        `${path}.${name}`,
+        `Option ${path}.${name} cannot be combined with fetch: when it has a connection cannot be seen`,
+      )
   }
 }
 

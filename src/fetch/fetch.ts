@@ -98,13 +98,13 @@ async function fetchRequest(
   return fetchShort(route.dispatch, route.isOwn, { ...outgoing, body }, options)
 }
 
-function timeoutsOf(given: number | TimeoutOptions, defaults: Timeouts | undefined): Timeouts {
+export function timeoutsOf(given: number | TimeoutOptions, defaults: Timeouts | undefined): Timeouts {
   const own = resolveTimeouts(typeof given === 'number' ? { total: given } : given, 'init.timeout')
   return { ...defaults, ...own }
 }
 
 /** A relative URL resolved against the client's origin; everything else, bad URLs included, is left to fetch. */
-function atOrigin(input: string | URL | Request, origin: string | undefined): string | URL | Request {
+export function atOrigin(input: string | URL | Request, origin: string | undefined): string | URL | Request {
   if (origin === undefined || typeof input !== 'string') return input
   return URL.parse(input, origin)?.href ?? input
 }

@@ -18,8 +18,8 @@ const { wrapHandler } = Dispatcher1Wrapper as unknown as {
 /** Origins remembered at the most; a crawler's idle ones are folded into the totals. */
 const maxRemembered = 1_000
 
-/** On a dispatcher that has an interceptor of a client; whatever is composed on it has it, too. */
-const mark = Symbol('drained')
+/** On a dispatcher that has an interceptor of a client, by any copy of this library; whatever is composed on it has it, too. */
+const mark = Symbol.for('drained.dispatcher')
 
 /** Proxied as undici's own compose does it, so that everything else is done by the dispatcher itself. */
 const marked = (dispatcher: Dispatcher): Dispatcher =>
