@@ -20,8 +20,10 @@ export type {
   ConnectOptions,
   DrainOptions,
   FetchLike,
+  InstallOptions,
   TimeoutOptions,
   WrapOptions,
 } from './options.ts'
+export { install, type Installed } from './process/install.ts'
 export { drain } from './wire/drain.ts'
 export type { ClientStats, OriginStats, Stats } from './wire/stats.ts'

@@ -413,7 +413,7 @@ function showText(text: string): string {
 }
 
 /** The known name with the smallest edit distance to what was given. */
-function nearest(name: string, known: readonly string[]): string {
+export function nearest(name: string, known: readonly string[]): string {
   let best = known[0] ?? ''
   let least = Infinity
   for (const candidate of known) {

@@ -59,6 +59,7 @@ test('the public names are these', () => {
     'discard',
     'drain',
     'fetch',
+    'install',
     'wrap',
   ])
 })
