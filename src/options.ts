@@ -273,7 +273,7 @@ const connectionOptions = [
 ] as const
 
 /** What a fetch of somebody else's would silently overrule. */
-const poolOptions = [...connectionOptions, 'dispatcher'] as const
+const poolOptions: readonly [...typeof connectionOptions, 'dispatcher'] = [...connectionOptions, 'dispatcher']
 
 /** @internal */
 export type ResolvedDrain = Readonly<Required<DrainOptions>>

@@ -28,6 +28,8 @@ const prints: Record<string, RegExp> = {
   'drop-in.ts': /50 answers, none read, at most 2 connections/,
   'per-service.ts':
     /\/whole\?sig=\*\*\* read \(complete\)[^]*\/given-up closed \(bytes\)[^]*opened 1, reset 1/,
+  'whole-process.ts': /without: 40 sockets[^]*with: at most 8 sockets for 40 answers/,
+  'wrap-rest.ts': /wrapped: 30 missing, .*, fewer than 15[^]*as it was: 30 missing, .*, more than 15/,
   'around-undici.ts':
     /discard: drained, 100000 bytes[^]*20 answers of Node's fetch, none read, at most 8 connections/,
 }
