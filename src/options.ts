@@ -97,6 +97,14 @@ export interface ClientOptions {
   maxResponseSize?: number
 }
 
+/** Options of an agent for node:http beside Node's own. */
+export interface DrainedAgentOptions {
+  /** Name in statistics and events. @default 'agent' */
+  name?: string
+  /** Limits for bodies that nobody reads. */
+  drain?: DrainOptions
+}
+
 export const MiB: number = 1024 * 1024
 
 export const drainDefaults: Required<DrainOptions> = {
@@ -106,6 +114,8 @@ export const drainDefaults: Required<DrainOptions> = {
   maxTime: 2_000,
   stall: 10_000,
 }
+
+export const agentDefaults = { name: 'agent', keepAlive: true } as const
 
 export const clientDefaults = {
   connections: 128,
@@ -153,6 +163,7 @@ const text: Check = {
   accepts: 'a string that is not empty',
   ok: (value) => typeof value === 'string' && value !== '',
 }
+const anything: Check = { accepts: 'anything', ok: () => true }
 const object: Check = { accepts: 'an object', ok: isObject, hides: true }
 /** undici takes 0 for no limit, which nobody means by it. */
 const someTime: Check = {
@@ -295,6 +306,32 @@ export function resolveClient(options: ClientOptions = {}): ResolvedClient {
     name,
     drain: resolveDrain(options.drain),
     timeout: resolveTimeouts(options.timeout ?? {}),
+  }
+}
+
+/**
+ * Checked options of an agent for node:http: ours, and those that are Node's, which Node itself checks.
+ * @throws InvalidOptionError
+ */
+export function resolveAgent<T extends object>(
+  options: T & DrainedAgentOptions,
+  nodeNames: readonly string[],
+): { name: string; drain: ResolvedDrain; node: T } {
+  const checks = {
+    name: text,
+    drain: object,
+    ...Object.fromEntries(nodeNames.map((name) => [name, anything])),
+  }
+  check('options', options, checks as unknown as Checks<T>)
+  const { name = agentDefaults.name, drain, ...rest } = options
+  return {
+    name,
+    drain: resolveDrain(drain),
+    node: {
+      keepAlive: agentDefaults.keepAlive,
+      maxSockets: clientDefaults.connections,
+      ...withoutUndefined(rest),
+    } as unknown as T,
   }
 }
 
