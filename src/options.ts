@@ -116,6 +116,14 @@ export interface InstallOptions extends Pick<
   http?: boolean
 }
 
+/** Options of an agent for node:http beside Node's own. */
+export interface DrainedAgentOptions {
+  /** Name in statistics and events. @default 'agent' */
+  name?: string
+  /** Limits for bodies that nobody reads. */
+  drain?: DrainOptions
+}
+
 export const MiB: number = 1024 * 1024
 
 export const drainDefaults: Required<DrainOptions> = {
@@ -125,6 +133,8 @@ export const drainDefaults: Required<DrainOptions> = {
   maxTime: 2_000,
   stall: 10_000,
 }
+
+export const agentDefaults = { name: 'agent', keepAlive: true } as const
 
 export const clientDefaults = {
   connections: 128,
@@ -177,6 +187,7 @@ const text: Check = {
   accepts: 'a string that is not empty',
   ok: (value) => typeof value === 'string' && value !== '',
 }
+const anything: Check = { accepts: 'anything', ok: () => true }
 const object: Check = { accepts: 'an object', ok: isObject, hides: true }
 /** undici takes 0 for no limit, which nobody means by it. */
 const someTime: Check = {
@@ -370,6 +381,32 @@ export function refuseUnseen(timeout: TimeoutOptions = {}, path: string): void {
         `${path}.${name}`,
         `Option ${path}.${name} cannot be combined with fetch: when it has a connection cannot be seen`,
       )
+  }
+}
+
+/**
+ * Checked options of an agent for node:http: ours, and those that are Node's, which Node itself checks.
+ * @throws InvalidOptionError
+ */
+export function resolveAgent<T extends object>(
+  options: T & DrainedAgentOptions,
+  nodeNames: readonly string[],
+): { name: string; drain: ResolvedDrain; node: T } {
+  const checks = {
+    name: text,
+    drain: object,
+    ...Object.fromEntries(nodeNames.map((name) => [name, anything])),
+  }
+  check('options', options, checks as unknown as Checks<T>)
+  const { name = agentDefaults.name, drain, ...rest } = options
+  return {
+    name,
+    drain: resolveDrain(drain),
+    node: {
+      keepAlive: agentDefaults.keepAlive,
+      maxSockets: clientDefaults.connections,
+      ...withoutUndefined(rest),
+    } as unknown as T,
   }
 }
 

@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { InvalidOptionError } from '../errors.ts'
 import { type InstallOptions, resolveInstall } from '../options.ts'
 import type { ClientStats } from '../wire/stats.ts'
+import { putAgents } from './agents.ts'
 import { putDispatcher } from './dispatcher.ts'
 import { putFetch } from './fetch.ts'
 import type { Put } from './put.ts'
@@ -17,7 +18,7 @@ export interface Installed {
    * something else in our place, that stays. Safe to call more than once.
    */
   (): void
-  /** Statistics by client: `process` is what `fetch` and undici use. */
+  /** Statistics by client: `process` is what `fetch` and undici use, `http` and `https` are the agents. */
   stats(): { readonly [client: string]: ClientStats }
   [Symbol.dispose](): void
 }
@@ -32,8 +33,8 @@ const key = Symbol.for('drained.installed')
 const slots = globalThis as { [key]?: Slot | undefined }
 
 /**
- * Puts the whole process on one client: undici's global dispatcher (and with it Node's own `fetch`) and the default `fetch` of this
- * library; if asked for, `globalThis.fetch` itself. A global dispatcher somebody has set stays, with the contract on it. Whoever passes a
+ * Puts the whole process on one client: undici's global dispatcher (and with it Node's own `fetch`), the default `fetch` of this
+ * library, and the agents of node:http and node:https; if asked for, `globalThis.fetch` itself. A global dispatcher somebody has set stays, with the contract on it. Whoever passes a
  * dispatcher or an agent keeps it. Called again, it returns what it returned before.
  * @throws InvalidOptionError naming the option, its value and what is accepted; for other options than those of the first call
  */
@@ -49,6 +50,7 @@ export function install(options: InstallOptions = {}): Installed {
     return before.installed
   }
   const parts: Put[] = [putDispatcher(resolved)]
+  if (resolved.http) parts.push(...putAgents(resolved))
   if (resolved.fetch) parts.push(putFetch())
   const undo = (): void => {
     if (slots[key]?.installed !== installed) return

@@ -6,17 +6,15 @@ import { type Dispatcher, Dispatcher1Wrapper, errors } from 'undici'
 import { redactUrl } from '../events.ts'
 import { type DrainOptions, type ResolvedDrain, resolveDrain } from '../options.ts'
 import { Body } from './body.ts'
-import { Origin, type Scope } from './origin.ts'
+import type { Scope } from './origin.ts'
+import { Origins } from './origins.ts'
 import { watchSockets } from './sockets.ts'
-import { addCounts, type ClientStats, newCounts, showAll } from './stats.ts'
+import type { ClientStats } from './stats.ts'
 
 /** Handlers of the old interface (Node 24's own fetch passes them) in the shape of the new one. Missing in undici's types. */
 const { wrapHandler } = Dispatcher1Wrapper as unknown as {
   wrapHandler(this: void, handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler
 }
-
-/** Origins remembered at the most; a crawler's idle ones are folded into the totals. */
-const maxRemembered = 1_000
 
 /** On a dispatcher that has an interceptor of a client, by any copy of this library; whatever is composed on it has it, too. */
 const mark = Symbol.for('drained.dispatcher')
@@ -43,26 +41,7 @@ export interface Drain {
 export function createDrain(limits: ResolvedDrain, client: string, limit?: number): Drain {
   watchSockets()
   const scope: Scope = { client, limit, stall: limits.stall, closing: false, error: undefined }
-  const origins = new Map<string, Origin>()
-  const gone = newCounts()
-
-  function originOf(name: string): Origin {
-    let origin = origins.get(name)
-    if (origin === undefined) {
-      if (origins.size >= maxRemembered) forgetIdle()
-      origin = new Origin(name, scope)
-      origins.set(name, origin)
-    }
-    return origin
-  }
-
-  function forgetIdle(): void {
-    for (const [name, origin] of origins) {
-      if (!origin.isIdle) continue
-      addCounts(gone, origin.counts)
-      origins.delete(name)
-    }
-  }
+  const origins = new Origins(scope)
 
   const interceptor: Dispatcher.DispatcherComposeInterceptor = (dispatch) =>
     function drained(opts, handler) {
@@ -75,7 +54,7 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
       }
       const name = String(opts.origin ?? '')
       // Credentials are in no name; looking for them in every request would cost more than all else here.
-      const origin = originOf(name.includes('@') ? redactUrl(name) : name)
+      const origin = origins.get(name.includes('@') ? redactUrl(name) : name)
       const body = new Body(opts, modern, origin, limits)
       const complete = withDefaults(opts, modern !== handler)
       if (origin.isWorthWaiting) {
@@ -98,15 +77,15 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
       }
       return mine
     },
-    stats: () => showAll(client, origins.values(), gone),
+    stats: () => origins.stats(),
     stop() {
       scope.closing = true
-      for (const origin of origins.values()) origin.stop()
+      for (const origin of origins.all()) origin.stop()
     },
     destroy(error = new errors.ClientDestroyedError()) {
       scope.closing = true
       scope.error = error
-      for (const origin of origins.values()) origin.destroy(error)
+      for (const origin of origins.all()) origin.destroy(error)
     },
   }
 }

@@ -56,7 +56,7 @@ test.each([
 ])('%o is refused by name', (environment, message) => {
   let error: unknown
   try {
-    installFrom(environment as unknown as NodeJS.ProcessEnv)()
+    installFrom(environment)()
   } catch (refused) {
     error = refused
   }
