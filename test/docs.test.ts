@@ -40,7 +40,11 @@ test('docs/register.md has every environment variable, with its option and defau
   expect(Object.fromEntries(rows.map(([, name, option]) => [name, option]))).toEqual(
     Object.fromEntries(Object.entries(variables).map(([name, { option }]) => [name, option])),
   )
-  const defaults: Record<string, number | boolean> = { ...clientDefaults, ...installDefaults, ...drainDefaults }
+  const defaults: Record<string, number | boolean> = {
+    ...clientDefaults,
+    ...installDefaults,
+    ...drainDefaults,
+  }
   for (const [, name, option = '', text] of rows) {
     const value = defaults[option.split('.').at(-1) ?? '']
     expect(text, name).toMatch(value === undefined ? /^no limit/ : `\`${String(value)}\``)
