@@ -1,9 +1,12 @@
 /** Programs that know nothing of this library, without and with `--import drained/register`: sockets as the server counts them. */
 import { execFile } from 'node:child_process'
 import path from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createOrigin, type Origin } from '../support/origin.ts'
 import { serveShapes } from '../support/shapes.ts'
+
+// A program starts slowly on a busy machine.
+vi.setConfig({ testTimeout: 60_000 })
 
 const root = path.join(import.meta.dirname, '../..')
 const register = path.join(root, 'src/process/register.ts')
@@ -55,17 +58,40 @@ for (const [version, node] of Object.entries(nodes)) {
         sockets.push(connectionsOf(origin))
       }
       const [without = {}, withIt = {}] = sockets
-      console.log(version, program, without, withIt)
       expect(Object.keys(without)).toHaveLength(9)
       for (const [client, used] of Object.entries(withIt)) {
         expect(without[client], client).toBe(count)
-        expect(used, client).toBeLessThanOrEqual(4)
+        // Three at the most, unless the machine is busy: a call made while the last answer is arriving may open one more.
+        expect(used, client).toBeLessThanOrEqual(count / 2)
       }
     })
   }
 }
 
+test('a pool of 2 is enough for answers of every shape that nobody reads', async () => {
+  await using origin = await createOrigin(serveShapes)
+  const file = path.join(import.meta.dirname, 'programs/module.mjs')
+  const shapes = ['empty chunked, last chunk later', 'one byte', 'chunked', '1 MiB', 'moved']
+  const urls = shapes.map((shape) => `${origin.url}/${encodeURIComponent(shape)}`).join(',')
+  // Nothing is taken back: without a received body, the third call would wait for ever.
+  const environment = { DRAINED_CONNECTIONS: '2', DRAINED_STALL: '2147483647' }
+  const { code, stdout, stderr } = await run('node', ['--import', register, file, urls, '4'], environment)
+  expect({ code, stdout }, stderr).toEqual({ code: 0, stdout: `${9 * shapes.length * 4} answers kept\n` })
+})
+
 for (const [version, node] of Object.entries(nodes)) {
+  test(`Node ${version}: bodies without an end that nobody touches do not hang a pool of 4, and the program does not end`, async () => {
+    await using origin = await createOrigin(serveShapes)
+    const file = path.join(import.meta.dirname, 'programs/module.mjs')
+    // Not got and node-fetch: what they have piped on to a stream of their own is being read, as far as anybody can tell.
+    const clients = ["Node's fetch", 'undici.fetch', 'undici.request', 'ky', 'axios, http', 'node:http']
+    const url = `${origin.url}/endless%20and%20fast`
+    const environment = { DRAINED_CONNECTIONS: '4', DRAINED_STALL: '100' }
+    const args = ['--import', register, file, url, '6', ...clients]
+    const { code, stdout, stderr } = await run(node, args, environment)
+    expect({ code, stdout }, stderr).toEqual({ code: 0, stdout: '36 answers kept\n' })
+  })
+
   test(`Node ${version}: a program that has read its answers ends by itself`, async () => {
     await using origin = await createOrigin(serveShapes)
     const script = `
@@ -99,9 +125,13 @@ for (const [version, node] of Object.entries(nodes)) {
   test(`Node ${version}: where Node is told to use a proxy, it is used`, async () => {
     await using proxy = await createOrigin(serveShapes)
     const script = `
+      import http from 'node:http'
+      import { once } from 'node:events'
       import { request } from 'undici'
       const url = 'http://nowhere.invalid/ok'
-      console.log(await (await fetch(url)).text(), await (await request(url)).body.text())`
+      console.log(await (await fetch(url)).text(), await (await request(url)).body.text())
+      const [response] = await once(http.get(url), 'response')
+      for await (const part of response) console.log(String(part))`
     const environment = {
       NODE_USE_ENV_PROXY: '1',
       HTTP_PROXY: proxy.url,
@@ -109,8 +139,9 @@ for (const [version, node] of Object.entries(nodes)) {
       NODE_NO_WARNINGS: '1',
     }
     const { stdout, stderr } = await run(node, ['--import', register, ...evaluate(script)], environment)
-    expect({ stdout, stderr }).toEqual({ stdout: 'ok ok\n', stderr: '' })
-    expect(proxy.accepted).toBe(1)
+    expect({ stdout, stderr }).toEqual({ stdout: 'ok ok\nok\n', stderr: '' })
+    // One of each.
+    expect(proxy.accepted).toBe(2)
   })
 }
 

@@ -2,10 +2,14 @@
 
 /** @param {Record<string, (url: string) => Promise<unknown>>} clients */
 export async function callAll(clients) {
-  const [url, count] = process.argv.slice(2)
+  const [urls, count, ...names] = process.argv.slice(2)
   const kept = []
   for (const [name, call] of Object.entries(clients)) {
-    for (let i = 0; i < Number(count); i++) kept.push(await call(`${url}?client=${encodeURIComponent(name)}`))
+    if (names.length > 0 && !names.includes(name)) continue
+    for (const url of urls.split(',')) {
+      for (let i = 0; i < Number(count); i++)
+        kept.push(await call(`${url}?client=${encodeURIComponent(name)}`))
+    }
   }
   console.log(`${kept.length} answers kept`)
   process.exit(0)
