@@ -11,7 +11,8 @@ interface Module {
   globalAgent: http.Agent
 }
 
-export function putAgents({ connections, keepAlive, drain, proxy, tls }: ResolvedInstall): Put[] {
+/** One after another: what throws leaves those before it to be undone. */
+export function* putAgents({ connections, keepAlive, drain, proxy, tls }: ResolvedInstall): Generator<Put> {
   const { options } = http.globalAgent as { options?: { proxyEnv?: NodeJS.ProcessEnv } }
   const shared = {
     ...(connections === undefined ? undefined : { maxSockets: connections }),
@@ -20,10 +21,8 @@ export function putAgents({ connections, keepAlive, drain, proxy, tls }: Resolve
     ...(drain === undefined ? undefined : { drain }),
     proxyEnv: proxy === undefined ? options?.proxyEnv : environmentOf(proxy),
   } as http.AgentOptions
-  return [
-    ...put(http, http.Agent, () => new DrainedAgent({ ...shared, name: 'http' })),
-    ...put(https, https.Agent, () => new DrainedHttpsAgent({ ...shared, ...tls, name: 'https' })),
-  ]
+  yield* put(http, http.Agent, () => new DrainedAgent({ ...shared, name: 'http' }))
+  yield* put(https, https.Agent, () => new DrainedHttpsAgent({ ...shared, ...tls, name: 'https' }))
 }
 
 /** What Node's agents read their proxy from. */

@@ -49,9 +49,15 @@ export function install(options: InstallOptions = {}): Installed {
       )
     return before.installed
   }
-  const parts: Put[] = [putDispatcher(resolved)]
-  if (resolved.http) parts.push(...putAgents(resolved))
-  if (resolved.fetch) parts.push(putFetch())
+  const parts: Put[] = []
+  try {
+    parts.push(putDispatcher(resolved))
+    if (resolved.http) for (const part of putAgents(resolved)) parts.push(part)
+    if (resolved.fetch) parts.push(putFetch())
+  } catch (error) {
+    for (const part of parts) part.undo()
+    throw error
+  }
   const undo = (): void => {
     if (slots[key]?.installed !== installed) return
     slots[key] = undefined
