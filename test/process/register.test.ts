@@ -145,6 +145,16 @@ for (const [version, node] of Object.entries(nodes)) {
   })
 }
 
+test('with our own fetch in the place of the global one, a trickle that nobody touches is taken back, too', async () => {
+  await using origin = await createOrigin(serveShapes)
+  const file = path.join(import.meta.dirname, 'programs/module.mjs')
+  const clients = ["Node's fetch", 'ky', 'axios, http', 'node:http']
+  const environment = { DRAINED_CONNECTIONS: '2', DRAINED_STALL: '100', DRAINED_FETCH: '1' }
+  const args = ['--import', register, file, `${origin.url}/endless%20trickle`, '4', ...clients]
+  const { code, stdout, stderr } = await run('node', args, environment)
+  expect({ code, stdout }, stderr).toEqual({ code: 0, stdout: '16 answers kept\n' })
+})
+
 test('a bad variable ends the program before it starts, and is named', async () => {
   const script = 'console.log("started")'
   const environment = { DRAINED_MEMORY: '64 MiB' }
