@@ -5,47 +5,26 @@
 import type { Dispatcher } from 'undici'
 import { BodyGivenUpError, type Phase, TimeoutError } from '../errors.ts'
 import { redactUrl } from '../events.ts'
-import { type FetchLike, refuseUnseen } from '../options.ts'
+import type { FetchLike } from '../options.ts'
 import { ResponseBody } from './body.ts'
 import { Deadline } from './deadline.ts'
-import { atOrigin, type CallDefaults, type FetchInit, timeoutsOf } from './fetch.ts'
-import { members } from './globals.ts'
+import { type CallDefaults, type FetchInit, timeoutsOf } from './fetch.ts'
 import type { Dispatch } from './hop.ts'
 import { Incoming, type Owner } from './incoming.ts'
-import { newResponse, type OwnedResponse, type RawHeaders, type ResponseStart } from './response.ts'
+import { newResponse, type OwnedResponse, type ResponseStart } from './response.ts'
 import type { CallOptions } from './short.ts'
+import {
+  type Answer,
+  ask,
+  type Asked,
+  asResponse,
+  framing,
+  type Input,
+  rawHeaders,
+  spread,
+} from './theirs.ts'
 
 type Controller = Dispatcher.DispatchController
-type Input = string | URL | Request
-
-/** The call that is to be made. */
-interface Asked {
-  readonly input: Input
-  readonly init: FetchInit | undefined
-  readonly url: string
-  readonly method: string
-  readonly signal: AbortSignal | null
-}
-
-/** What is told of a Response of theirs; the wire reads the same. */
-interface Answer {
-  readonly status: number
-  readonly statusText: string
-  readonly headers: RawHeaders
-  readonly body: object | null
-  readonly owner: object
-}
-
-interface Theirs {
-  readonly status: number
-  readonly statusText?: string
-  readonly headers: Iterable<readonly [string, string]> & { raw?: () => RawHeaders }
-  readonly body: object | null
-  readonly url?: string
-  readonly redirected?: boolean
-  readonly type?: Response['type']
-}
-
 /** @param fetch is called with what the caller gave, and with nothing added that no option asks for */
 export function fetchForeign(
   dispatch: Dispatch,
@@ -65,64 +44,6 @@ export function fetchForeign(
     reject(error)
   }
   return promise
-}
-
-/** Of any copy of the class. */
-const isRequest = (input: Input): input is Request => typeof input === 'object' && 'url' in input
-
-function ask(input: Input, init: FetchInit | undefined, defaults: CallDefaults): Asked {
-  const target = atOrigin(input, defaults.origin)
-  const request = isRequest(target) ? target : undefined
-  const asked = {
-    input: target,
-    url: isRequest(target) ? target.url : String(target),
-    method: (init?.method ?? request?.method ?? 'GET').toUpperCase(),
-    signal: init?.signal ?? request?.signal ?? null,
-  }
-  if (init?.timeout === undefined && defaults.headers === undefined) return { ...asked, init }
-  const { timeout, ...own } = spread(init)
-  if (typeof timeout === 'object') refuseUnseen(timeout, 'init.timeout')
-  if (defaults.headers === undefined) return { ...asked, init: own }
-  const headers = new Headers(own.headers ?? request?.headers)
-  for (const [name, value] of Object.entries(defaults.headers))
-    if (!headers.has(name)) headers.set(name, value)
-  // Plain: every fetch takes it, whatever its classes.
-  return { ...asked, init: { ...own, headers: Object.fromEntries(headers) } }
-}
-
-/** A copy that may be changed; of an init that is a Request, too, whose members are inherited. */
-function spread(init: FetchInit = {}): FetchInit {
-  const prototype: unknown = Object.getPrototypeOf(init)
-  if (prototype === null || prototype === Object.prototype) return { ...init }
-  const given = init as Record<string, unknown>
-  const own = members.map((name) => [name, given[name]] as const).filter(([, value]) => value !== undefined)
-  return { ...init, ...(Object.fromEntries(own) as FetchInit) }
-}
-
-/** Undefined for what has nothing to read: half a Response, as simple mocks make it. */
-function asResponse(answer: unknown): Theirs | undefined {
-  if (typeof answer !== 'object' || answer === null) return undefined
-  const { status, headers, body } = answer as Partial<Theirs>
-  const isWhole = typeof status === 'number' && typeof headers === 'object' && Symbol.iterator in headers
-  return isWhole && body !== undefined ? (answer as Theirs) : undefined
-}
-
-/** The head as it was on the wire. */
-function rawHeaders({ headers }: Theirs): RawHeaders {
-  // node-fetch joins what must not be joined.
-  if (typeof headers.raw === 'function') return headers.raw()
-  const raw: Record<string, string | string[]> = {}
-  for (const [name, value] of headers) {
-    const before = raw[name]
-    raw[name] = before === undefined ? value : [before, value].flat()
-  }
-  return raw
-}
-
-/** What the head says of a body that has been decoded since: not how long it is, only that it ends. */
-function framing(raw: RawHeaders): RawHeaders {
-  if (raw['content-encoding'] === undefined) return raw
-  return { ...raw, 'content-length': undefined, 'transfer-encoding': 'chunked' }
 }
 
 /** The handler on the wire, and the owner of the body. It may outlive its Response, and never leads to it. */

@@ -98,14 +98,14 @@ class ForeignCall implements Controller {
   }
 
   #answer({ status, statusText, headers, body, owner }: ForeignAnswer): void {
-    // Nobody waits for it any more.
-    if (this.#isOver) return void (body !== null && readerOf(body, owner).cancel(this.reason))
-    this.#isAnswered = true
     try {
       if (body !== null) this.#body = readerOf(body, owner)
     } catch (error) {
       return this.#fail(error as Error)
     }
+    // Nobody waits for it any more.
+    if (this.#isOver) return this.#body?.cancel(this.reason)
+    this.#isAnswered = true
     this.#handler.onRequestStart?.(this, {})
     if (this.#isOver) return
     // A status below 200 would be taken for one that comes before the answer (an opaque or failed response has 0).
