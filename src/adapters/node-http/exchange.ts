@@ -196,14 +196,24 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
   /** The request was destroyed, or nobody listens for its response. */
   #onDump(): void {
     const response = this.#message
-    const isAsked = this.#request.destroyed
-    this.#giveUp('reader', !isAsked)
-    if (!isAsked && this.#state !== 'open') {
-      // Nothing is destroyed, so the message ends as if it had been read.
-      this.#hasArrived = response.complete = true
-    }
+    const { destroyed } = this.#request
+    // More than Node would have received ahead: that it is dropped must not look like the end of the body.
+    const isCut = this.#heldBytes > 0 && this.#account.received > response.readableHighWaterMark
+    if (this.#hasArrived && !isCut) this.#handOut()
+    this.#giveUp('reader', !destroyed)
+    if (isCut) this.#hasArrived = response.complete = false
+    // Nothing is destroyed, so the message ends as if it had been read.
+    if (!destroyed && this.#state !== 'open') this.#hasArrived = response.complete = true
     if (this.#hasArrived) node.push.call(response, null)
     node._dump.call(response)
+  }
+
+  /** What is held goes where Node would have it; nobody has asked for it. */
+  #handOut(): void {
+    for (let chunk; (chunk = this.#ahead?.shift()) !== undefined; ) {
+      this.#account.dropped += chunk.length
+      node.push.call(this.#message, chunk)
+    }
   }
 
   #onDestroy(): void {
@@ -354,6 +364,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
       })
       .once('end', () => {
         this.#settle('drained', 'ended')
+        this.#endResponse()
         wire.free()
         this.#leave()
       })
@@ -361,6 +372,14 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
         this.#settle('closed', 'failed')
         this.#leave()
       })
+  }
+
+  /** An empty body that has ended before its destruction was told is complete, as it would have been for Node. */
+  #endResponse(): void {
+    const response = this.#message
+    if (this.#account.dropped > 0 || this.#reclaimed !== undefined || response.closed) return
+    response.complete = true
+    node.push.call(response, null)
   }
 
   /** Ends a drain by closing. */

@@ -78,6 +78,8 @@ export function part(request: ClientRequest, response: IncomingMessage, seam: Se
     rest,
     free() {
       rest.complete = true
+      // It closes, so both halves hear of it.
+      if (!request.shouldKeepAlive) socket.once('close', () => stand.destroy())
       seam.onEnd.call(rest)
     },
     hush() {
@@ -140,7 +142,10 @@ type StandIn = Duplex & Internals
 /** Looks like the socket, and ends like it; has no listeners of its own, and leaves the socket alone. */
 function standInFor(socket: Socket): StandIn {
   const stand = Object.create(socket, quiet) as StandIn
-  ;(Duplex as unknown as (this: StandIn, options: object) => void).call(stand, { readable: false })
+  ;(Duplex as unknown as (this: StandIn, options: object) => void).call(stand, {
+    readable: false,
+    emitClose: false,
+  })
   return stand
 }
 
@@ -162,7 +167,11 @@ const quiet: PropertyDescriptorMap = {
   _write: hidden((_chunk: unknown, _encoding: unknown, done: () => void) => done()),
   _writev: hidden(null),
   _final: hidden((done: () => void) => done()),
-  _destroy: hidden((error: Error | null, done: (error: Error | null) => void) => done(error)),
+  // A socket's own error comes at once, its close only when its handle is closed.
+  _destroy: hidden(function (this: Duplex, error: Error | null, done: (error: Error | null) => void) {
+    setImmediate(() => this.emit('close', error !== null))
+    done(error)
+  }),
   destroySoon: end,
   resetAndDestroy: end,
   pause: same,
