@@ -20,7 +20,7 @@ import { closeByReset } from '../../wire/internals.ts'
 import { leastForSpeed, type Origin, type Tracked } from '../../wire/origin.ts'
 import { Rostered } from '../../wire/roster.ts'
 import { Draining, howToEnd } from '../../wire/settle.ts'
-import { findSeam, part, type Seam, type Wire } from './seam.ts'
+import { findSeam, noteListener, noteListeners, part, type Seam, type Wire } from './seam.ts'
 
 /** Methods of Node's message that are called by its parser, its reader or its request. */
 interface Message {
@@ -80,6 +80,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
 
   #onSocket(socket: Socket): void {
     this.#socket = socket
+    noteListeners(socket)
     const origin = this.#origin
     origin.start(this)
     if (!socket.connecting) {
@@ -210,7 +211,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
 
   /** What is held goes where Node would have it; nobody has asked for it. */
   #handOut(): void {
-    for (let chunk; (chunk = this.#ahead?.shift()) !== undefined; ) {
+    for (let chunk; (chunk = this.#ahead?.shift()) !== undefined;) {
       this.#account.dropped += chunk.length
       node.push.call(this.#message, chunk)
     }
@@ -423,5 +424,7 @@ const hidden = (value: unknown): PropertyDescriptor => ({ value, writable: true,
 
 /** A socket that is upgraded belongs to somebody else from then on. */
 function attach(origin: Origin, socket: Socket): void {
-  if (origin.attach(socket)) socket.once('agentRemove', () => origin.forget(socket))
+  if (!origin.attach(socket)) return
+  noteListener(socket, socket.listeners('close').at(-1))
+  socket.once('agentRemove', () => origin.forget(socket))
 }
