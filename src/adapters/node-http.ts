@@ -37,8 +37,7 @@ export class DrainedAgent extends http.Agent {
 
   /** @internal Called by node:http for every request. */
   addRequest(request: ClientRequest, ...target: unknown[]): void {
-    this.#traffic.watch(request, 'http:', targetOf(target))
-    addRequest.call(this, request, ...target)
+    this.#traffic.add(request, 'http:', targetOf(target), () => addRequest.call(this, request, ...target))
   }
 
   override keepSocketAlive(socket: Duplex): boolean {
@@ -75,8 +74,7 @@ export class DrainedHttpsAgent extends https.Agent {
 
   /** @internal Called by node:https for every request. */
   addRequest(request: ClientRequest, ...target: unknown[]): void {
-    this.#traffic.watch(request, 'https:', targetOf(target))
-    addRequest.call(this, request, ...target)
+    this.#traffic.add(request, 'https:', targetOf(target), () => addRequest.call(this, request, ...target))
   }
 
   override keepSocketAlive(socket: Duplex): boolean {

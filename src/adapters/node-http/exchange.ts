@@ -20,7 +20,7 @@ import { closeByReset } from '../../wire/internals.ts'
 import { leastForSpeed, type Origin, type Tracked } from '../../wire/origin.ts'
 import { Rostered } from '../../wire/roster.ts'
 import { Draining, howToEnd } from '../../wire/settle.ts'
-import { findSeam, part, type Seam, type Wire } from './seam.ts'
+import { findSeam, noteListener, noteListeners, part, type Seam, type Wire } from './seam.ts'
 
 /** Methods of Node's message that are called by its parser, its reader or its request. */
 interface Message {
@@ -80,6 +80,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
 
   #onSocket(socket: Socket): void {
     this.#socket = socket
+    noteListeners(socket)
     const origin = this.#origin
     origin.start(this)
     if (!socket.connecting) {
@@ -196,14 +197,24 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
   /** The request was destroyed, or nobody listens for its response. */
   #onDump(): void {
     const response = this.#message
-    const isAsked = this.#request.destroyed
-    this.#giveUp('reader', !isAsked)
-    if (!isAsked && this.#state !== 'open') {
-      // Nothing is destroyed, so the message ends as if it had been read.
-      this.#hasArrived = response.complete = true
-    }
+    const { destroyed } = this.#request
+    // More than Node would have received ahead: that it is dropped must not look like the end of the body.
+    const isCut = this.#heldBytes > 0 && this.#account.received > response.readableHighWaterMark
+    if (this.#hasArrived && !isCut) this.#handOut()
+    this.#giveUp('reader', !destroyed)
+    if (isCut) this.#hasArrived = response.complete = false
+    // Nothing is destroyed, so the message ends as if it had been read.
+    if (!destroyed && this.#state !== 'open') this.#hasArrived = response.complete = true
     if (this.#hasArrived) node.push.call(response, null)
     node._dump.call(response)
+  }
+
+  /** What is held goes where Node would have it; nobody has asked for it. */
+  #handOut(): void {
+    for (let chunk; (chunk = this.#ahead?.shift()) !== undefined;) {
+      this.#account.dropped += chunk.length
+      node.push.call(this.#message, chunk)
+    }
   }
 
   #onDestroy(): void {
@@ -354,6 +365,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
       })
       .once('end', () => {
         this.#settle('drained', 'ended')
+        this.#endResponse()
         wire.free()
         this.#leave()
       })
@@ -361,6 +373,14 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
         this.#settle('closed', 'failed')
         this.#leave()
       })
+  }
+
+  /** An empty body that has ended before its destruction was told is complete, as it would have been for Node. */
+  #endResponse(): void {
+    const response = this.#message
+    if (this.#account.dropped > 0 || this.#reclaimed !== undefined || response.closed) return
+    response.complete = true
+    node.push.call(response, null)
   }
 
   /** Ends a drain by closing. */
@@ -404,5 +424,7 @@ const hidden = (value: unknown): PropertyDescriptor => ({ value, writable: true,
 
 /** A socket that is upgraded belongs to somebody else from then on. */
 function attach(origin: Origin, socket: Socket): void {
-  if (origin.attach(socket)) socket.once('agentRemove', () => origin.forget(socket))
+  if (!origin.attach(socket)) return
+  noteListener(socket, socket.listeners('close').at(-1))
+  socket.once('agentRemove', () => origin.forget(socket))
 }

@@ -54,6 +54,42 @@ function named(emitter: NodeJS.EventEmitter, event: string, name: string): Liste
   return emitter.listeners(event).find((listener) => listener.name === name) as Listener | undefined
 }
 
+/** Of these a socket may have listeners that belong to one request. */
+const events = ['data', 'end', 'close', 'error', 'timeout', 'drain'] as const
+/** Node sets these again for each request, and takes them away itself. */
+const timeouts = new Set(['responseOnTimeout', 'emitRequestTimeout'])
+
+/** The listeners of a connection that stay with it: Node's, its agent's and ours. */
+const own = new WeakMap<Socket, Set<unknown>>()
+
+/** Call when a request gets this socket, before anybody else hears of it. */
+export function noteListeners(socket: Socket): void {
+  if (own.has(socket)) return
+  own.set(socket, new Set<unknown>(events.flatMap((event) => socket.listeners(event))))
+}
+
+/** One more that stays. */
+export function noteListener(socket: Socket, listener: unknown): void {
+  own.get(socket)?.add(listener)
+}
+
+/**
+ * What the user has hung on the socket goes along with the user's half: it would take the bytes of others for its own, and keep alive
+ * what nobody refers to any more.
+ */
+function moveListeners(socket: Socket, stand: StandIn): void {
+  const stays = own.get(socket)
+  if (stays === undefined) return
+  for (const event of events) {
+    for (const raw of socket.rawListeners(event) as (Listener & { listener?: Listener })[]) {
+      const listener = raw.listener ?? raw
+      if (stays.has(listener) || timeouts.has(listener.name)) continue
+      socket.off(event, listener)
+      stand[raw === listener ? 'on' : 'once'](event, listener)
+    }
+  }
+}
+
 /** Parts a message from its socket. The request must have been sent: what it writes from now on goes nowhere. */
 export function part(request: ClientRequest, response: IncomingMessage, seam: Seam): Wire {
   const socket = request.socket as Socket
@@ -63,6 +99,7 @@ export function part(request: ClientRequest, response: IncomingMessage, seam: Se
   // From here on nothing throws.
   stand._httpMessage = request
   stand.on('close', seam.onClose).on('error', seam.onError)
+  moveListeners(socket, stand)
 
   const { parser } = socket as Internals
   if (parser != null && parser.incoming === response) {
@@ -78,6 +115,8 @@ export function part(request: ClientRequest, response: IncomingMessage, seam: Se
     rest,
     free() {
       rest.complete = true
+      // It closes, so both halves hear of it.
+      if (!request.shouldKeepAlive) socket.once('close', () => stand.destroy())
       seam.onEnd.call(rest)
     },
     hush() {
@@ -140,7 +179,10 @@ type StandIn = Duplex & Internals
 /** Looks like the socket, and ends like it; has no listeners of its own, and leaves the socket alone. */
 function standInFor(socket: Socket): StandIn {
   const stand = Object.create(socket, quiet) as StandIn
-  ;(Duplex as unknown as (this: StandIn, options: object) => void).call(stand, { readable: false })
+  ;(Duplex as unknown as (this: StandIn, options: object) => void).call(stand, {
+    readable: false,
+    emitClose: false,
+  })
   return stand
 }
 
@@ -162,7 +204,11 @@ const quiet: PropertyDescriptorMap = {
   _write: hidden((_chunk: unknown, _encoding: unknown, done: () => void) => done()),
   _writev: hidden(null),
   _final: hidden((done: () => void) => done()),
-  _destroy: hidden((error: Error | null, done: (error: Error | null) => void) => done(error)),
+  // A socket's own error comes at once, its close only when its handle is closed.
+  _destroy: hidden(function (this: Duplex, error: Error | null, done: (error: Error | null) => void) {
+    setImmediate(() => this.emit('close', error !== null))
+    done(error)
+  }),
   destroySoon: end,
   resetAndDestroy: end,
   pause: same,

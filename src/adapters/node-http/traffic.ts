@@ -1,4 +1,5 @@
 /** What both agents share: the origins they talk to, their exchanges, and how long their idle connections are kept. */
+import { AsyncResource } from 'node:async_hooks'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { clientDefaults, type ResolvedDrain } from '../../options.ts'
@@ -28,10 +29,12 @@ export class Traffic {
     this.#idle = timeout ?? clientDefaults.keepAlive
   }
 
-  /** Before the agent gives the request a socket. */
-  watch(request: ClientRequest, protocol: string, { host, port, socketPath }: Target): void {
-    const authority = socketPath ?? `${host ?? 'localhost'}:${port ?? ''}`
-    void new Exchange(request, this.#origins.get(originName(protocol, authority)), this.#limits)
+  /** Watches the request, and calls `send`, which gets it a socket, at once or as soon as one is free that is worth waiting for. */
+  add(request: ClientRequest, protocol: string, target: Target, send: () => void): void {
+    const origin = this.#origins.get(originName(protocol, target))
+    void new Exchange(request, origin, this.#limits)
+    if (origin.isWorthWaiting) origin.defer(AsyncResource.bind(send))
+    else send()
   }
 
   stats(): ClientStats {
@@ -54,7 +57,8 @@ export class Traffic {
 }
 
 /** The port a protocol has anyway is not part of an origin's name. */
-function originName(protocol: string, authority: string): string {
+function originName(protocol: string, { host, port, socketPath }: Target): string {
+  const authority = socketPath ?? `${host ?? 'localhost'}:${port ?? ''}`
   const usual = protocol === 'https:' ? ':443' : ':80'
   return `${protocol}//${authority.endsWith(usual) ? authority.slice(0, -usual.length) : authority}`
 }
