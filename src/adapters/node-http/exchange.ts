@@ -115,9 +115,10 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
         node._destroy.call(response, error, done)
       }),
     })
-    // Node drops the body of a response nobody listens for, however long it is.
-    if (isUnheard) this.#onDump()
-    else atTurnEnd(this)
+    // Node drops the body of a response nobody listens for, however long it is. We do so while the request is being sent.
+    if (isUnheard && !request.writableFinished) node._dump.call(response)
+    if (!isUnheard) atTurnEnd(this)
+    else this.#whenSent(() => this.#onDump())
   }
 
   /** From the parser: false stops the socket. */
@@ -219,6 +220,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
 
   #onDestroy(): void {
     const { readableEnded, complete } = this.#message
+    if (this.#state === 'draining') return
     if (readableEnded && complete) this.#settle('read', 'complete')
     else this.#giveUp('reader', false)
   }
@@ -319,8 +321,6 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
       this.#settle(this.#hasArrived ? 'drained' : 'closed', this.#hasArrived ? 'received' : 'failed')
       return
     }
-    // Node drops what comes; it cannot be parted from a request that still writes.
-    if (isQuiet && !request.writableFinished) return
     this.#account.endedBy = by
     if (this.#hasArrived && request.writableFinished) {
       this.#settle('drained', 'received')
