@@ -2,15 +2,25 @@
  * createClient: one remote service, one bounded pool. Read it first: it names every part in the order a request passes them.
  *
  *     client.fetch → retry/ (attempts) → fetch/ (the short lane, or undici's own fetch) → wire/drain (one Body per response) → wire/agent → socket
+ *                                      → fetch/foreign (with a fetch of somebody else's) → wire/drain → wire/foreign → that fetch
  */
-import { type Dispatcher, errors, getGlobalDispatcher } from 'undici'
+import { type Dispatcher, errors } from 'undici'
 import { baseOf } from './fetch/address.ts'
 import { type CallDefaults, type Fetch, type FetchInit, fetchOn, type Route, routeTo } from './fetch/fetch.ts'
+import { fetchForeign } from './fetch/foreign.ts'
 import { Retries, type RetryStats } from './retry/retries.ts'
 import type { Attempt } from './retry/retry.ts'
-import { clientDefaults, type ClientOptions, resolveClient } from './options.ts'
+import {
+  clientDefaults,
+  type ClientOptions,
+  type FetchLike,
+  type ResolvedClient,
+  resolveClient,
+} from './options.ts'
 import { createAgent } from './wire/agent.ts'
-import { createDrain } from './wire/drain.ts'
+import { createDrain, type Drain } from './wire/drain.ts'
+import { createForeign } from './wire/foreign.ts'
+import { chosenDispatcher } from './wire/global.ts'
 import type { WireStats } from './wire/stats.ts'
 
 /** What `client.stats()` returns: a plain object, a copy, never updated. */
@@ -51,31 +61,22 @@ export function createClient(options?: ClientOptions): Client {
   const resolved = resolveClient(options)
   const { name, origin, headers, timeout, maxResponseSize = Infinity } = resolved
   const { decompress = clientDefaults.decompress } = resolved
-  const { dispatcher: pool, owned } = createAgent(resolved)
-  const limit = owned ? (resolved.connections ?? clientDefaults.connections) : undefined
+  const isOwn = resolved.dispatcher === undefined && resolved.fetch === undefined
+  const limit = isOwn ? (resolved.connections ?? clientDefaults.connections) : undefined
   const drain = createDrain(resolved.drain, name, limit)
-  const dispatcher = drain.over(pool, owned)
-  madeWith.set(dispatcher, resolved)
   const defaults: CallDefaults = {
     origin: origin === undefined ? undefined : baseOf(origin),
     headers,
     timeouts: Object.keys(timeout).length === 0 ? undefined : timeout,
     maxResponseSize,
-    busy: (at) => drain.busy(at, owned),
+    busy: (at) => drain.busy(at, isOwn),
     decompress,
   }
   const retries = new Retries(name, { ...defaults, retry: resolved.retry, hedge: resolved.hedge })
-  /** Of calls on another dispatcher. */
-  const elsewhere: CallDefaults = { ...defaults, busy: (at) => drain.busy(at, false) }
-  const own = routeTo(dispatcher, owned)
-  const routes = new WeakMap<Dispatcher, Route>()
-
-  /** The same for the same dispatcher: a call does not pay for finding out what is behind it. */
-  function routeOf(chosen: Dispatcher): Route {
-    let route = routes.get(chosen)
-    if (route === undefined) routes.set(chosen, (route = routeTo(drain.over(chosen), false)))
-    return route
-  }
+  const transport =
+    resolved.fetch === undefined
+      ? onPool(resolved, drain, defaults)
+      : onFetch(resolved.fetch, drain, defaults)
 
   /** undici rejects the close of what is gone; `await using` closes again after whoever did it by hand. */
   let ended: Promise<void> | undefined
@@ -83,28 +84,25 @@ export function createClient(options?: ClientOptions): Client {
   async function end(): Promise<void> {
     drain.stop()
     retries.stop(new errors.ClientClosedError())
-    if (owned) await pool.close()
+    await transport.close()
   }
 
   async function destroy(error?: Error): Promise<void> {
     drain.destroy(error)
     retries.stop(error ?? new errors.ClientDestroyedError())
-    if (owned) await pool.destroy(error ?? null)
+    await transport.destroy(error)
   }
 
   const close = (): Promise<void> => (ended ??= end())
 
   return {
     name,
-    dispatcher,
+    dispatcher: transport.dispatcher,
     fetch(input: string | URL | Request, init?: FetchInit | RequestInit) {
       const given = init as FetchInit | undefined
-      const chosen = chosenBy(given)
-      const route = chosen === undefined ? own : routeOf(chosen)
-      const added = chosen === undefined ? defaults : elsewhere
-      if (!retries.concern(given)) return fetchOn(route, input, given, added)
-      const attempt: Attempt = (target, each, since) => fetchOn(route, target, each, added, since)
-      return retries.run(attempt, input, given)
+      return retries.concern(given)
+        ? retries.run(transport.attempt, input, given)
+        : transport.attempt(input, given)
     },
     stats: () => ({ ...drain.stats(), retries: retries.stats() }),
     close,
@@ -117,28 +115,80 @@ export function createClient(options?: ClientOptions): Client {
   }
 }
 
+/** How one attempt is made, and what has to be closed for it. */
+interface Transport {
+  readonly dispatcher: Dispatcher
+  readonly attempt: Attempt
+  close(): Promise<void>
+  destroy(error?: Error): Promise<void>
+}
+
+/** On connections of the client's own, or on a dispatcher it was given. */
+function onPool(options: ResolvedClient, drain: Drain, defaults: CallDefaults): Transport {
+  const { dispatcher: pool, owned } = createAgent(options)
+  const dispatcher = drain.over(pool, owned)
+  madeWith.set(dispatcher, options)
+  /** Of calls on another dispatcher. */
+  const elsewhere: CallDefaults = { ...defaults, busy: (at) => drain.busy(at, false) }
+  const own = routeTo(dispatcher, owned)
+  const routes = new WeakMap<Dispatcher, Route>()
+
+  /** The same for the same dispatcher: a call does not pay for finding out what is behind it. */
+  function routeOf(chosen: Dispatcher): Route {
+    let route = routes.get(chosen)
+    if (route === undefined) routes.set(chosen, (route = routeTo(drain.over(chosen), false)))
+    return route
+  }
+
+  return {
+    dispatcher,
+    attempt(input, init, since) {
+      const chosen = chosenBy(init)
+      return chosen === undefined
+        ? fetchOn(own, input, init, defaults, since)
+        : fetchOn(routeOf(chosen), input, init, elsewhere, since)
+    },
+    async close() {
+      if (owned) await pool.close()
+    },
+    async destroy(error) {
+      if (owned) await pool.destroy(error ?? null)
+    },
+  }
+}
+
+/** Through a fetch of somebody else's. */
+function onFetch(fetch: FetchLike, drain: Drain, defaults: CallDefaults): Transport {
+  const foreign = createForeign()
+  const dispatch = drain.interceptor(foreign.dispatch)
+  return {
+    dispatcher: foreign.dispatcher,
+    attempt: (input, init, since) => fetchForeign(dispatch, fetch, input, init, defaults, since),
+    close: () => foreign.close(),
+    destroy: async (error) => foreign.destroy(error),
+  }
+}
+
 function chosenBy(init: FetchInit | undefined): Dispatcher | undefined {
   return init?.dispatcher ?? undefined
 }
 
-/** What stood in undici's global slot before the program could say anything; it is a default, not a choice. */
-const initialDispatcher: Dispatcher | undefined = getGlobalDispatcher()
+let shared: Client | undefined
+let installed: Client | undefined
 
-/** A global dispatcher the user has set: since then, or a MockAgent at any time. */
-function globalChoice(): Dispatcher | undefined {
-  const current = getGlobalDispatcher() as (Dispatcher & { isMockActive?: boolean }) | undefined
-  return current !== initialDispatcher || current?.isMockActive === true ? current : undefined
+/** @internal From now on the default `fetch` is this client's: the one of the whole process. */
+export function shareWithAll(client: Client | undefined): void {
+  installed = client
 }
 
-let shared: Client | undefined
-
 /**
- * Drop-in `fetch` on a client made on first use, with every option at its default. Calls go through `init.dispatcher` if given,
- * else through a dispatcher set with `setGlobalDispatcher`; the contract holds on those, too.
+ * Drop-in `fetch` on a client made on first use, with every option at its default, or on that of {@link install}. Calls go through
+ * `init.dispatcher` if given, else through a dispatcher set with `setGlobalDispatcher`; the contract holds on those, too.
  */
 export const fetch: Fetch = (input: string | URL | Request, init?: FetchInit | RequestInit) => {
-  shared ??= createClient({ name: 'default' })
+  const client = installed ?? (shared ??= createClient({ name: 'default' }))
   const given = init as FetchInit | undefined
-  const dispatcher = chosenBy(given) ?? globalChoice()
-  return shared.fetch(input, dispatcher === undefined ? given : { ...given, dispatcher })
+  const chosen = chosenBy(given) ?? chosenDispatcher()
+  const dispatcher = chosen === installed?.dispatcher ? undefined : chosen
+  return client.fetch(input, dispatcher === undefined ? given : { ...given, dispatcher })
 }

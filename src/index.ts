@@ -1,6 +1,7 @@
 /** The public names, one by one. */
 import './node-version.ts'
 
+export { wrap } from './adapters/wrap.ts'
 export { createClient, fetch, type Client, type ClientStats } from './client.ts'
 export { discard, type Discarded } from './discard.ts'
 export {
@@ -32,8 +33,11 @@ export type {
   ClientOptions,
   ConnectOptions,
   DrainOptions,
+  FetchLike,
+  InstallOptions,
   ServiceOptions,
   TimeoutOptions,
+  WrapOptions,
 } from './options.ts'
 export type {
   AttemptOutcome,
@@ -48,6 +52,7 @@ export type {
   RetryPolicy,
 } from './options/retry.ts'
 export type { GaveUp, RetryStats } from './retry/retries.ts'
+export { install, type Installed } from './process/install.ts'
 export { createServices, type ServiceRouter, type Services, type ServicesOptions } from './services.ts'
 export { drain } from './wire/drain.ts'
 export type { OriginStats, Stats, WireStats } from './wire/stats.ts'

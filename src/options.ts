@@ -15,6 +15,8 @@ import {
   text,
   time,
   withoutUndefined,
+  aFunction,
+  anything,
 } from './options/check.ts'
 import { type HedgeOptions, hedgeCheck, retryCheck, type Retry } from './options/retry.ts'
 
@@ -80,6 +82,9 @@ export interface ConnectOptions {
   lookup?: NonNullable<ConnectionOptions['lookup']>
 }
 
+/** A function with the shape of `fetch`, whoever made it and whatever classes it uses. */
+export type FetchLike = (input: never, init?: never) => PromiseLike<object>
+
 /** Options of {@link createClient}: one remote service, one bounded pool per origin. */
 export interface ClientOptions {
   /** Name in statistics and events. @default the origin, or 'default' */
@@ -106,6 +111,8 @@ export interface ClientOptions {
   connect?: ConnectOptions
   /** A dispatcher of your own instead of all connection options above; it stays yours to close. */
   dispatcher?: Dispatcher
+  /** A fetch of somebody else's that makes the calls, instead of a pool and all connection options above. */
+  fetch?: FetchLike
   /** Limits for bodies that nobody reads. */
   drain?: DrainOptions
   /** Time limits of every call. */
@@ -129,6 +136,28 @@ export interface ServiceOptions extends ClientOptions {
   origins?: readonly (string | URL)[]
 }
 
+/** Options of {@link wrap}: those of a client that do not need a pool of its own. */
+export type WrapOptions = Omit<ClientOptions, (typeof poolOptions)[number] | 'fetch'>
+
+/** Options of {@link install}: one client for the whole process. */
+export interface InstallOptions extends Pick<
+  ClientOptions,
+  'connections' | 'maxOrigins' | 'keepAlive' | 'connectionLifetime' | 'http2' | 'proxy' | 'tls' | 'drain'
+> {
+  /** Puts our own fetch in the place of `globalThis.fetch`, too. @default false (Node's stays, on our connections) */
+  fetch?: boolean
+  /** Puts our agents in the place of `http.globalAgent` and `https.globalAgent`. @default true */
+  http?: boolean
+}
+
+/** Options of an agent for node:http beside Node's own. */
+export interface DrainedAgentOptions {
+  /** Name in statistics and events. @default 'agent' */
+  name?: string
+  /** Limits for bodies that nobody reads. */
+  drain?: DrainOptions
+}
+
 export const MiB: number = 1024 * 1024
 
 export const drainDefaults: Required<DrainOptions> = {
@@ -139,12 +168,19 @@ export const drainDefaults: Required<DrainOptions> = {
   stall: 10_000,
 }
 
+export const agentDefaults = { name: 'agent', keepAlive: true } as const
+
 export const clientDefaults = {
   connections: 128,
   keepAlive: 30_000,
   http2: true,
   proxy: false,
   decompress: true,
+} as const
+
+export const installDefaults = {
+  fetch: false,
+  http: true,
 } as const
 
 const isHeaders = (value: unknown): boolean => {
@@ -182,7 +218,7 @@ const connectChecks: Checks<ConnectOptions> = {
   localAddress: text,
   socketPath: text,
   autoSelectFamily: boolean,
-  lookup: { accepts: 'a function', ok: (value) => typeof value === 'function' },
+  lookup: aFunction,
 }
 
 const clientChecks: Checks<ClientOptions> = {
@@ -210,6 +246,7 @@ const clientChecks: Checks<ClientOptions> = {
       typeof (value as Dispatcher | null)?.dispatch === 'function' &&
       typeof (value as Dispatcher).compose === 'function',
   },
+  fetch: aFunction,
   drain: object,
   timeout: object,
   retry: retryCheck,
@@ -218,8 +255,22 @@ const clientChecks: Checks<ClientOptions> = {
   decompress: boolean,
 }
 
+const { connections, maxOrigins, keepAlive, connectionLifetime, http2, proxy, tls, drain } = clientChecks
+const installChecks: Checks<InstallOptions> = {
+  connections,
+  maxOrigins,
+  keepAlive,
+  connectionLifetime,
+  http2,
+  proxy,
+  tls,
+  drain,
+  fetch: boolean,
+  http: boolean,
+}
+
 /** Connection options that a dispatcher of the user's own would silently overrule. */
-const dispatcherRules = [
+const connectionOptions = [
   'connections',
   'maxOrigins',
   'keepAlive',
@@ -229,6 +280,13 @@ const dispatcherRules = [
   'tls',
   'connect',
 ] as const
+
+/** What a fetch of somebody else's would silently overrule. */
+const poolOptions: readonly [...typeof connectionOptions, 'dispatcher', 'decompress'] = [
+  ...connectionOptions,
+  'dispatcher',
+  'decompress',
+]
 
 /** @internal */
 export type ResolvedDrain = Readonly<Required<DrainOptions>>
@@ -324,14 +382,11 @@ export function resolveService(options: ServiceOptions): ResolvedService {
 export function resolveClient(options: ClientOptions = {}): ResolvedClient {
   check('options', options, clientChecks)
   if (options.connect !== undefined) check('connect', options.connect, connectChecks)
-  if (options.dispatcher !== undefined) {
-    const other = dispatcherRules.find((name) => options[name] !== undefined)
-    if (other !== undefined) {
-      throw new InvalidOptionError(
-        other,
-        `Option ${other} cannot be combined with dispatcher: set it on the dispatcher you pass`,
-      )
-    }
+  if (options.dispatcher !== undefined)
+    refuse(options, connectionOptions, 'dispatcher: set it on the dispatcher you pass')
+  if (options.fetch !== undefined) {
+    refuse(options, poolOptions, 'fetch: connections and content codings are those of the fetch you pass')
+    refuseUnseen(options.timeout, 'timeout')
   }
   const given = withoutUndefined(options)
   const name = options.name ?? (options.origin === undefined ? 'default' : new URL(options.origin).origin)
@@ -340,5 +395,66 @@ export function resolveClient(options: ClientOptions = {}): ResolvedClient {
     name,
     drain: resolveDrain(options.drain),
     timeout: resolveTimeouts(options.timeout ?? {}),
+  }
+}
+
+/** @internal */
+export type ResolvedInstall = InstallOptions & Required<Pick<InstallOptions, 'fetch' | 'http'>>
+
+/**
+ * Checked options of the whole process.
+ * @throws InvalidOptionError
+ */
+export function resolveInstall(options: InstallOptions = {}): ResolvedInstall {
+  check('options', options, installChecks)
+  resolveDrain(options.drain)
+  return { ...installDefaults, ...withoutUndefined(options) }
+}
+
+/** @internal A dispatcher that somebody has set for the whole process cannot be given these any more. */
+export function refuseConnectionOptions(options: InstallOptions): void {
+  refuse(options, connectionOptions, 'the global dispatcher that was set before: set it on that one')
+}
+
+function refuse(options: object, names: readonly string[], reason: string): void {
+  const name = names.find((each) => (options as Record<string, unknown>)[each] !== undefined)
+  if (name !== undefined)
+    throw new InvalidOptionError(name, `Option ${name} cannot be combined with ${reason}`)
+}
+
+/** @internal Of a fetch of somebody else's only its answer can be seen, not the connection it waits for. */
+export function refuseUnseen(timeout: TimeoutOptions = {}, path: string): void {
+  for (const name of ['connect', 'queue'] as const) {
+    if (timeout[name] !== undefined)
+      throw new InvalidOptionError(
+        `${path}.${name}`,
+        `Option ${path}.${name} cannot be combined with fetch: when it has a connection cannot be seen`,
+      )
+  }
+}
+
+/**
+ * Checked options of an agent for node:http: ours, and those that are Node's, which Node itself checks.
+ * @throws InvalidOptionError
+ */
+export function resolveAgent<T extends object>(
+  options: T & DrainedAgentOptions,
+  nodeNames: readonly string[],
+): { name: string; drain: ResolvedDrain; node: T } {
+  const checks = {
+    name: text,
+    drain: object,
+    ...Object.fromEntries(nodeNames.map((name) => [name, anything])),
+  }
+  check('options', options, checks as unknown as Checks<T>)
+  const { name = agentDefaults.name, drain, ...rest } = options
+  return {
+    name,
+    drain: resolveDrain(drain),
+    node: {
+      keepAlive: agentDefaults.keepAlive,
+      maxSockets: clientDefaults.connections,
+      ...withoutUndefined(rest),
+    } as unknown as T,
   }
 }

@@ -3,8 +3,9 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import * as drained from '../src/index.ts'
-import { clientDefaults, drainDefaults } from '../src/options.ts'
+import { clientDefaults, drainDefaults, installDefaults } from '../src/options.ts'
 import { backoffDefaults, budgetDefaults, retryDefaults } from '../src/options/retry.ts'
+import { variables } from '../src/process/environment.ts'
 import { decide } from '../src/wire/decision.ts'
 
 const root = path.join(import.meta.dirname, '..')
@@ -50,6 +51,23 @@ test('docs/stats-and-events.md has every channel, message field and reason', () 
   }
 })
 
+test('docs/register.md has every environment variable, with its option and default', () => {
+  const page = read('docs/register.md')
+  const rows = [...page.matchAll(/^\| `(DRAINED_\w+)` +\| `([\w.]+)` +\| [^|]+\| (.*?) *\|$/gm)]
+  expect(Object.fromEntries(rows.map(([, name, option]) => [name, option]))).toEqual(
+    Object.fromEntries(Object.entries(variables).map(([name, { option }]) => [name, option])),
+  )
+  const defaults: Record<string, number | boolean> = {
+    ...clientDefaults,
+    ...installDefaults,
+    ...drainDefaults,
+  }
+  for (const [, name, option = '', text] of rows) {
+    const value = defaults[option.split('.').at(-1) ?? '']
+    expect(text, name).toMatch(value === undefined ? /^no limit/ : `\`${String(value)}\``)
+  }
+})
+
 test('every link of the documentation leads somewhere', () => {
   const pages = [
     'README.md',
@@ -80,6 +98,8 @@ test('the public names are these', () => {
     'discard',
     'drain',
     'fetch',
+    'install',
+    'wrap',
   ])
 })
 

@@ -46,6 +46,8 @@ const prints: Record<string, RegExp> = {
     /^hello from S3\n60 answers, none read, at most 4 connections\nuploaded in parts: "[0-9a-f]{32}(-3)?"\n$/,
   'gcs-rest.ts':
     /^uploaded 14 bytes\nhello from GCS\ndrained\/example\.txt\nmissing: 404\ndeleted: 204, 1 connection\n$/,
+  'whole-process.ts': /without: 40 sockets[^]*with: at most 8 sockets for 40 answers/,
+  'wrap-rest.ts': /wrapped: 30 missing, .*, fewer than 15[^]*as it was: 30 missing, .*, more than 15/,
   'around-undici.ts':
     /discard: drained, 100000 bytes[^]*20 answers of Node's fetch, none read, at most 8 connections/,
   'retry-storage.ts':

@@ -119,7 +119,7 @@ export function timeoutsOf(given: number | TimeoutOptions, defaults: Timeouts | 
 }
 
 /** A relative URL resolved against the client's origin; everything else, bad URLs included, is left to fetch. */
-function atOrigin(input: string | URL | Request, origin: Base | undefined): string | URL | Request {
+export function atOrigin(input: string | URL | Request, origin: Base | undefined): string | URL | Request {
   if (origin === undefined || typeof input !== 'string') return input
   return resolveAddress(input, origin)
 }

@@ -26,7 +26,7 @@ export async function withForeignParts(
 }
 
 /** The members of an init that fetch knows, inherited ones too: an init may be a Request. */
-const members = [
+export const members = [
   'method',
   'headers',
   'body',

@@ -26,6 +26,9 @@ export const text: Check = {
   accepts: 'a string that is not empty',
   ok: (value) => typeof value === 'string' && value !== '',
 }
+export const aFunction: Check = { accepts: 'a function', ok: (value) => typeof value === 'function' }
+/** For somebody else to check. */
+export const anything: Check = { accepts: 'anything', ok: () => true }
 export const object: Check = { accepts: 'an object', ok: isObject, hides: true }
 /** undici takes 0 for no limit, which nobody means by it. */
 export const someTime: Check = {
@@ -83,7 +86,7 @@ function showText(text: string): string {
 }
 
 /** The known name with the smallest edit distance to what was given. */
-function nearest(name: string, known: readonly string[]): string {
+export function nearest(name: string, known: readonly string[]): string {
   let best = known[0] ?? ''
   let least = Infinity
   for (const candidate of known) {

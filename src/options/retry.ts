@@ -10,6 +10,7 @@ import {
   positive,
   time,
   withoutUndefined,
+  aFunction,
 } from './check.ts'
 import { InvalidOptionError } from '../errors.ts'
 
@@ -167,7 +168,6 @@ export const backoffDefaults: Required<BackoffOptions> = {
 
 export const budgetDefaults: Required<BudgetOptions> = { share: 0.2, floor: 10 }
 
-const aFunction: Check = { accepts: 'a function', ok: (value) => typeof value === 'function' }
 const listOf = (what: string, ok: (each: unknown) => boolean): Check => ({
   accepts: `an array of ${what}`,
   ok: (value) => Array.isArray(value) && value.every((each) => ok(each)),

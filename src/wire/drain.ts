@@ -4,23 +4,20 @@
  */
 import { type Dispatcher, Dispatcher1Wrapper, errors } from 'undici'
 import type { BusyPool } from '../errors.ts'
-import { redactUrl } from '../events.ts'
 import { type DrainOptions, type ResolvedDrain, resolveDrain } from '../options.ts'
 import { Body } from './body.ts'
-import { Origin, type Scope } from './origin.ts'
+import type { Scope } from './origin.ts'
+import { Origins } from './origins.ts'
 import { watchSockets } from './sockets.ts'
-import { addCounts, type WireStats, newCounts, showAll } from './stats.ts'
+import type { WireStats } from './stats.ts'
 
 /** Handlers of the old interface (Node 24's own fetch passes them) in the shape of the new one. Missing in undici's types. */
 const { wrapHandler } = Dispatcher1Wrapper as unknown as {
   wrapHandler(this: void, handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler
 }
 
-/** Origins remembered at the most; a crawler's idle ones are folded into the totals. */
-const maxRemembered = 1_000
-
-/** On a dispatcher that has an interceptor of a client; whatever is composed on it has it, too. */
-const mark = Symbol('drained')
+/** On a dispatcher that has an interceptor of a client, by any copy of this library; whatever is composed on it has it, too. */
+const mark = Symbol.for('drained.dispatcher')
 
 /** Proxied as undici's own compose does it, so that everything else is done by the dispatcher itself. */
 const marked = (dispatcher: Dispatcher): Dispatcher =>
@@ -52,28 +49,7 @@ export interface Drain {
 export function createDrain(limits: ResolvedDrain, client: string, limit?: number): Drain {
   watchSockets()
   const scope: Scope = { client, limit, stall: limits.stall, closing: false, error: undefined }
-  const origins = new Map<string, Origin>()
-  const gone = newCounts()
-
-  function originOf(given: string): Origin {
-    // Credentials are in no name; looking for them in every request would cost more than all else here.
-    const name = given.includes('@') ? redactUrl(given) : given
-    let origin = origins.get(name)
-    if (origin === undefined) {
-      if (origins.size >= maxRemembered) forgetIdle()
-      origin = new Origin(name, scope)
-      origins.set(name, origin)
-    }
-    return origin
-  }
-
-  function forgetIdle(): void {
-    for (const [name, origin] of origins) {
-      if (!origin.isIdle) continue
-      addCounts(gone, origin.counts)
-      origins.delete(name)
-    }
-  }
+  const origins = new Origins(scope)
 
   const intercept = (dispatch: Dispatcher['dispatch'], isPooled: boolean): Dispatcher['dispatch'] =>
     function drained(opts, handler) {
@@ -85,7 +61,7 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
         return false
       }
       const name = String(opts.origin ?? '')
-      const origin = origins.get(name) ?? originOf(name)
+      const origin = origins.of(name)
       const complete = withDefaults(opts, modern !== handler)
       const body = new Body(dispatch, complete, modern, origin, limits, isPooled)
       if (origin.isWorthWaiting) {
@@ -108,16 +84,16 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
       }
       return mine
     },
-    busy: (origin, isOwn) => origins.get(origin)?.busy(isOwn),
-    stats: () => showAll(client, origins.values(), gone),
+    busy: (origin, isOwn) => origins.known(origin)?.busy(isOwn),
+    stats: () => origins.stats(),
     stop() {
       scope.closing = true
-      for (const origin of origins.values()) origin.stop()
+      for (const origin of origins.all()) origin.stop()
     },
     destroy(error = new errors.ClientDestroyedError()) {
       scope.closing = true
       scope.error = error
-      for (const origin of origins.values()) origin.destroy(error)
+      for (const origin of origins.all()) origin.destroy(error)
     },
   }
 }
@@ -133,12 +109,15 @@ export function drain(options?: DrainOptions): Dispatcher.DispatcherComposeInter
 
 function withDefaults(opts: Dispatcher.DispatchOptions, isLegacy: boolean): Dispatcher.DispatchOptions {
   const wantsReset = opts.method === 'HEAD' && opts.reset === undefined
-  if (!wantsReset && !isLegacy) return opts
+  const isApart = (opts as { allowH2?: boolean }).allowH2 === false && String(opts.origin).startsWith('http:')
+  if (!wantsReset && !isLegacy && !isApart) return opts
   return {
     ...opts,
     // undici closes after every HEAD unless told not to; a connection per HEAD is what exhausts ports.
     ...(wantsReset ? { reset: false } : undefined),
     // Handlers of the old interface cannot take HTTP/2 responses.
     ...(isLegacy ? { allowH2: false } : undefined),
+    // Where there is no HTTP/2 anyway, to rule it out would only give undici's wrapper for Node's fetch a pool apart.
+    ...(isApart ? { allowH2: undefined } : undefined),
   }
 }

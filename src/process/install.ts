@@ -1,0 +1,75 @@
+/**
+ * install: one client for the whole process, under everything that names no dispatcher, agent or client of its own. What was there
+ * before is put back by the function it returns, unless somebody has replaced ours meanwhile.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import { InvalidOptionError } from '../errors.ts'
+import { type InstallOptions, resolveInstall } from '../options.ts'
+import type { WireStats } from '../wire/stats.ts'
+import { putAgents } from './agents.ts'
+import { putDispatcher } from './dispatcher.ts'
+import { putFetch } from './fetch.ts'
+import type { Put } from './put.ts'
+
+/** What {@link install} returns: a function that undoes it. */
+export interface Installed {
+  /**
+   * Puts back what was there. Calls under way go on, and so does whoever took hold of what was installed. Where somebody has put
+   * something else in our place, that stays. Safe to call more than once.
+   */
+  (): void
+  /** Statistics by client: `process` is what `fetch` and undici use, `http` and `https` are the agents. */
+  stats(): { readonly [client: string]: WireStats }
+  [Symbol.dispose](): void
+}
+
+interface Slot {
+  readonly installed: Installed
+  readonly options: InstallOptions
+}
+
+/** The same for every copy of the library in the process: only the first one installs. */
+const key = Symbol.for('drained.installed')
+const slots = globalThis as { [key]?: Slot | undefined }
+
+/**
+ * Puts the whole process on one client: undici's global dispatcher (and with it Node's own `fetch`), the default `fetch` of this
+ * library, and the agents of node:http and node:https; if asked for, `globalThis.fetch` itself. A global dispatcher somebody has set stays, with the contract on it. Whoever passes a
+ * dispatcher or an agent keeps it. Called again, it returns what it returned before.
+ * @throws InvalidOptionError naming the option, its value and what is accepted; for other options than those of the first call
+ */
+export function install(options: InstallOptions = {}): Installed {
+  const resolved = resolveInstall(options)
+  const before = slots[key]
+  if (before !== undefined) {
+    if (Object.keys(options).length > 0 && !isDeepStrictEqual(before.options, options))
+      throw new InvalidOptionError(
+        'options',
+        'install() was called before with other options: undo that first',
+      )
+    return before.installed
+  }
+  const parts: Put[] = []
+  try {
+    parts.push(putDispatcher(resolved))
+    if (resolved.http) for (const part of putAgents(resolved)) parts.push(part)
+    if (resolved.fetch) parts.push(putFetch())
+  } catch (error) {
+    for (const part of parts) part.undo()
+    throw error
+  }
+  const undo = (): void => {
+    if (slots[key]?.installed !== installed) return
+    slots[key] = undefined
+    for (const part of parts) part.undo()
+  }
+  const installed: Installed = Object.assign(() => undo(), {
+    stats: () =>
+      Object.fromEntries(
+        parts.flatMap((part) => Object.entries(part.stats)).map(([name, stats]) => [name, stats()]),
+      ),
+    [Symbol.dispose]: undo,
+  })
+  slots[key] = { installed, options: { ...options } }
+  return installed
+}
