@@ -119,7 +119,8 @@ test('a reader gets the bytes of the other fetch or an error, and every body has
           const [got, isWhole] = await take(response, step, controller)
           expect(got.equals(whole.subarray(0, got.length))).toBe(true)
           if (isWhole && !wasUsed) {
-            expect(spec.fails).toBe(false)
+            // What fails after its last byte was there is whole where that was told by its length.
+            expect(spec.fails && spec.declares !== 'length').toBe(false)
             expect(got.length).toBe(size)
           }
         } catch (error) {
@@ -137,7 +138,7 @@ test('a reader gets the bytes of the other fetch or an error, and every body has
       await until(() => client.stats().bodies.open === 0, 'every body has ended', 2_000)
       const { bodies, bytes, requests, processHeld } = client.stats()
       expect(bodies.read + bodies.drained + bodies.closed).toBe(1)
-      expect(requests).toEqual({ waiting: 0, inFlight: 0 })
+      expect(requests).toEqual({ waiting: 0, inFlight: 0, resent: 0 })
       expect([bytes.held, processHeld]).toEqual([0, 0])
       await client.close()
     }),

@@ -13,7 +13,7 @@ export function testServices<Name extends string>(options: ServicesOptions<Name>
       await services.destroy()
       await until(() => every().every(({ sockets }) => sockets.open === 0), 'sockets closed')
       for (const { requests, bodies } of every()) {
-        expect(requests).toEqual({ waiting: 0, inFlight: 0 })
+        expect(requests).toEqual({ waiting: 0, inFlight: 0, resent: 0 })
         expect(bodies.open).toBe(bodies.holding)
       }
     },

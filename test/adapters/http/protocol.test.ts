@@ -56,7 +56,7 @@ test('upgrade: the socket is the user’s, and the agent goes on', async () => {
   socket.write('again')
   expect(String((await once(socket, 'data'))[0])).toBe('again')
   expect(agent.stats().sockets).toMatchObject({ open: 1 })
-  expect(agent.stats().requests).toEqual({ waiting: 0, inFlight: 0 })
+  expect(agent.stats().requests).toEqual({ waiting: 0, inFlight: 0, resent: 0 })
   socket.destroy()
 })
 

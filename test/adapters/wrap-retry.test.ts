@@ -1,0 +1,71 @@
+/** Retries, hedged requests and time limits above a fetch of somebody else's. */
+import nodeFetch from 'node-fetch'
+import { expect, test } from 'vitest'
+import * as undici from 'undici'
+import { createClient, type FetchLike, InvalidOptionError, TimeoutError, wrap } from '../../src/index.ts'
+import { createOrigin, type Origin, type Reply } from '../support/origin.ts'
+
+const soon = { backoff: { initial: 1, max: 5 } }
+const foreign: [string, FetchLike][] = [
+  ["Node's fetch", (...args) => globalThis.fetch(...args)],
+  ['undici.fetch', undici.fetch as unknown as FetchLike],
+  ['node-fetch', nodeFetch as unknown as FetchLike],
+]
+
+function scripted(...answers: ((reply: Reply) => unknown)[]): Promise<Origin> {
+  let at = 0
+  return createOrigin(async (_, reply) => {
+    await answers[Math.min(at++, answers.length - 1)]?.(reply)
+  })
+}
+const status =
+  (code: number, size = 2) =>
+  (reply: Reply) =>
+    reply.write(`HTTP/1.1 ${code} Status\r\ncontent-length: ${size}\r\n\r\n${'x'.repeat(size)}`)
+
+for (const [name, fetch] of foreign) {
+  test(`${name}: failures are retried, and what is not handed out is given up`, async () => {
+    await using origin = await scripted(status(503, 100_000), (reply) => reply.reset(), status(200))
+    await using client = createClient({ fetch, retry: { maxAttempts: 3, ...soon } })
+    const response = await client.fetch(origin.url, { method: 'PUT', body: 'content' })
+    expect(await response.text()).toBe('xx')
+    expect(origin.seen.map(({ method }) => method)).toEqual(['PUT', 'PUT', 'PUT'])
+    expect(client.stats().retries.made).toBe(2)
+    expect(client.stats().bodies.open).toBe(0)
+  })
+
+  test(`${name}: the total holds over all attempts, and attempt for each`, async () => {
+    await using origin = await scripted(() => new Promise(() => {}))
+    const retry = { maxAttempts: 9, ...soon }
+    const call = wrap(fetch, { retry, timeout: { attempt: 300, total: 1_000 } })
+    const error: unknown = await call(origin.url).catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(TimeoutError)
+    expect(['total', 'attempt']).toContain((error as TimeoutError).phase)
+    expect(origin.seen.length).toBeGreaterThanOrEqual(2)
+  })
+}
+
+test('a second request is sent for a slow first one, and the first answer wins', async () => {
+  await using origin = await scripted(() => new Promise(() => {}), status(200))
+  await using client = createClient({ fetch: nodeFetch as unknown as FetchLike, hedge: { after: 30 } })
+  expect(await (await client.fetch(origin.url)).text()).toBe('xx')
+  expect(client.stats().retries.hedged).toBe(1)
+})
+
+test('the other fetch sees nothing of options that are ours', async () => {
+  const seen: unknown[] = []
+  const call = wrap((_: unknown, init?: object) => {
+    seen.push(Object.keys(init ?? {}))
+    return Promise.resolve(new Response('ok'))
+  })
+  await call('http://service.test/', { retry: 2, hedge: false, method: 'POST', body: () => 'made' })
+  expect(seen).toEqual([expect.not.arrayContaining(['retry', 'hedge', 'timeout', 'decompress'])])
+})
+
+test('decompress cannot be asked of another fetch', async () => {
+  const fetch: FetchLike = () => Promise.resolve(new Response('ok'))
+  expect(() => createClient({ fetch, decompress: false })).toThrow(InvalidOptionError)
+  await expect(wrap(fetch)('http://service.test/', { decompress: false })).rejects.toThrow(
+    'init.decompress cannot be combined with fetch',
+  )
+})
