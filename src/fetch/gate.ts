@@ -42,7 +42,7 @@ export class Gate {
   told<T extends Headers | RawHeaders | null>(headers: T): T {
     if (this.#decompress || headers === null) return headers
     if (!Array.isArray(headers)) {
-      const { 'content-encoding': _, ...rest } = headers as Headers
+      const { 'content-encoding': _, ...rest } = headers
       return rest as T
     }
     const isKept = (at: number): boolean =>
