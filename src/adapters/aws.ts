@@ -163,7 +163,7 @@ class Call implements Dispatcher.DispatchHandler {
   #timer: NodeJS.Timeout | undefined
   #controller: Dispatcher.DispatchController | undefined
   #body: NodeBody | undefined
-  /** Why it ended before it had a connection. */
+  /** Why it was ended from this side. */
   #reason: Error | undefined
 
   constructor(resolve: Answer, reject: (error: Error) => void, signal: AbortSignalLike | undefined) {
@@ -196,9 +196,9 @@ class Call implements Dispatcher.DispatchHandler {
   ): void {
     if (statusCode < 200 || this.#reason !== undefined) return
     clearTimeout(this.#timer)
-    const { body, stream } = NodeBody.create(controller, () => this.#leaveSignal?.())
-    this.#body = body
-    this.#resolve?.({ response: { statusCode, reason, headers: responseHeaders(headers), body: stream } })
+    this.#body = new NodeBody(controller, () => this.#leaveSignal?.())
+    const body = this.#body.open()
+    this.#resolve?.({ response: { statusCode, reason, headers: responseHeaders(headers), body } })
     this.#resolve = this.#reject = undefined
   }
 
@@ -217,14 +217,9 @@ class Call implements Dispatcher.DispatchHandler {
   }
 
   #end(error: Error): void {
-    const body = this.#body
-    if (body !== undefined) {
-      body.fail(error)
-      this.#controller?.abort(error)
-      return
-    }
     this.#reason = error
-    this.#fail(error)
+    if (this.#body === undefined) this.#fail(error)
+    else this.#body.fail(error)
     this.#controller?.abort(error)
   }
 

@@ -14,7 +14,7 @@ const mostBuffered = 256 * 1024
 export class NodeBody extends Watched {
   readonly #controller: Dispatcher.DispatchController
   readonly #onSettled: () => void
-  readonly #stream: WeakRef<BodyStream>
+  #stream: WeakRef<BodyStream> | undefined
   /** The stream whose reader waits: it may be referred to by nobody else, and has to stay. */
   #waiting: BodyStream | undefined
   #isTouched = false
@@ -23,34 +23,25 @@ export class NodeBody extends Watched {
   #failure: Error | undefined
 
   /** @param onSettled called once: its reader has it all, or it failed, or nobody wants it any more */
-  private constructor(
-    controller: Dispatcher.DispatchController,
-    stream: (body: NodeBody) => BodyStream,
-    onSettled: () => void,
-  ) {
+  constructor(controller: Dispatcher.DispatchController, onSettled: () => void) {
     super()
     this.#controller = controller
     this.#onSettled = onSettled
-    const own = stream(this)
-    this.#stream = new WeakRef(own)
     controller.pause()
-    this.watch(own)
   }
 
-  /** A body and its stream; the caller hands the stream on and keeps the body only. */
-  static create(
-    controller: Dispatcher.DispatchController,
-    onSettled: () => void,
-  ): { body: NodeBody; stream: Readable } {
-    let stream: BodyStream | undefined
-    const body = new NodeBody(controller, (own) => (stream = new BodyStream(own)), onSettled)
-    return { body, stream: stream as unknown as Readable }
+  /** Its stream, to be handed on at once: it is referred to only weakly. */
+  open(): Readable {
+    const stream = new BodyStream(this)
+    this.#stream = new WeakRef(stream)
+    this.watch(stream)
+    return stream
   }
 
   // ---- from the wire
 
   onData(chunk: Buffer): void {
-    const stream = this.#waiting ?? this.#stream.deref()
+    const stream = this.#reader
     // It asks again when it has handed this on.
     this.#waiting = undefined
     if (stream === undefined) return
@@ -92,7 +83,7 @@ export class NodeBody extends Watched {
   }
 
   get #reader(): BodyStream | undefined {
-    return this.#waiting ?? this.#stream.deref()
+    return this.#waiting ?? this.#stream?.deref()
   }
 
   #settle(): void {

@@ -153,5 +153,5 @@ for (const [name, read] of Object.entries(readers)) {
       }),
       { numRuns: 40 },
     )
-  })
+  }, 60_000)
 }

@@ -16,7 +16,7 @@ import { createClient } from '../../../src/index.ts'
 import { testClient } from '../../support/client.ts'
 import { createOrigin, type Reply, type Script } from '../../support/origin.ts'
 import { until } from '../../support/until.ts'
-import { bucket as Bucket, handlers, sdk, tell } from './support.ts'
+import { bucket as Bucket, handlers, plain, sdk, tell } from './support.ts'
 
 const ok = 'HTTP/1.1 200 OK\r\n'
 const hello = `${ok}content-length: 5\r\netag: "a"\r\n\r\nhello`
@@ -93,6 +93,8 @@ const scenarios: Record<string, [() => Script, Call, object?]> = {
   'an upload from a stream is not sent twice': [
     () => inTurn(reset, empty),
     (s3) => put(s3, Readable.from([Buffer.from('hello')])),
+    // The origin knows no framing within a framing.
+    plain,
   ],
 }
 
