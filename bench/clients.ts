@@ -2,6 +2,7 @@
 import http from 'node:http'
 import https from 'node:https'
 import { Agent, fetch as undiciFetch, request } from 'undici'
+import { DrainedAgent } from '../src/adapters/node-http.ts'
 import { createClient, drain } from '../src/index.ts'
 
 export interface BenchClient {
@@ -16,7 +17,37 @@ const pool = (limit: number | undefined): Agent =>
 const stall = { stall: 500 }
 const httpAgent = (limit: number | undefined): http.Agent =>
   new http.Agent({ keepAlive: true, maxSockets: limit ?? Infinity })
+const drainedAgent = (limit: number | undefined): http.Agent =>
+  new DrainedAgent({ maxSockets: limit ?? Infinity, drain: stall })
 const insecure = { rejectUnauthorized: false }
+
+type Open = BenchClient['open']
+
+const throughHttp =
+  (agent: http.Agent): Open =>
+  (url) =>
+    new Promise((resolve, reject) => http.get(url, { agent }, resolve).on('error', reject))
+
+async function throughGot(agent: http.Agent): Promise<Open> {
+  const { default: got } = await import('got')
+  const options = { agent: { http: agent }, retry: { limit: 0 }, throwHttpErrors: false }
+  return (url) =>
+    new Promise((resolve, reject) => {
+      const stream = got.stream(url, options)
+      stream.on('response', () => resolve(stream)).on('error', reject)
+    })
+}
+
+async function throughAxios(httpAgent: http.Agent): Promise<Open> {
+  const { default: axios } = await import('axios')
+  const options = { responseType: 'stream', httpAgent, validateStatus: () => true } as const
+  return (url) => axios.get(url, options)
+}
+
+async function throughNodeFetch(agent: http.Agent): Promise<Open> {
+  const { default: nodeFetch } = await import('node-fetch')
+  return (url) => nodeFetch(url, { agent })
+}
 
 export const clients: Record<string, Make> = {
   drained: (limit) => {
@@ -45,35 +76,18 @@ export const clients: Record<string, Make> = {
     return { open: (url) => request(url, { dispatcher }) }
   },
   'global fetch': () => ({ open: (url) => globalThis.fetch(url) }),
-  got: async (limit) => {
-    const { default: got } = await import('got')
-    const options = { agent: { http: httpAgent(limit) }, retry: { limit: 0 }, throwHttpErrors: false }
-    return {
-      open: (url) =>
-        new Promise((resolve, reject) => {
-          const stream = got.stream(url, options)
-          stream.on('response', () => resolve(stream)).on('error', reject)
-        }),
-    }
-  },
-  axios: async (limit) => {
-    const { default: axios } = await import('axios')
-    const options = {
-      responseType: 'stream',
-      httpAgent: httpAgent(limit),
-      validateStatus: () => true,
-    } as const
-    return { open: (url) => axios.get(url, options) }
-  },
+  'node:http': (limit) => ({ open: throughHttp(httpAgent(limit)) }),
+  'node:http with DrainedAgent': (limit) => ({ open: throughHttp(drainedAgent(limit)) }),
+  got: async (limit) => ({ open: await throughGot(httpAgent(limit)) }),
+  'got with DrainedAgent': async (limit) => ({ open: await throughGot(drainedAgent(limit)) }),
+  axios: async (limit) => ({ open: await throughAxios(httpAgent(limit)) }),
+  'axios with DrainedAgent': async (limit) => ({ open: await throughAxios(drainedAgent(limit)) }),
   ky: async () => {
     const { default: ky } = await import('ky')
     return { open: (url) => ky.get(url, { retry: 0, throwHttpErrors: false }) }
   },
-  'node-fetch': async (limit) => {
-    const { default: nodeFetch } = await import('node-fetch')
-    const agent = httpAgent(limit)
-    return { open: (url) => nodeFetch(url, { agent }) }
-  },
+  'node-fetch': async (limit) => ({ open: await throughNodeFetch(httpAgent(limit)) }),
+  'node-fetch with DrainedAgent': async (limit) => ({ open: await throughNodeFetch(drainedAgent(limit)) }),
   'make-fetch-happen': async (limit) => {
     // @ts-expect-error it has no types of its own
     const { default: makeFetchHappen } = (await import('make-fetch-happen')) as { default: typeof fetch }

@@ -48,6 +48,7 @@ const prints: Record<string, RegExp> = {
     /^uploaded 14 bytes\nhello from GCS\ndrained\/example\.txt\nmissing: 404\ndeleted: 204, 1 connection\n$/,
   'whole-process.ts': /without: 40 sockets[^]*with: at most 8 sockets for 40 answers/,
   'wrap-rest.ts': /wrapped: 30 missing, .*, fewer than 15[^]*as it was: 30 missing, .*, more than 15/,
+  'http-agents.ts': /40 answers, none read, at most 8 connections[^]*100000 bytes, read late; 1 of 40 read/,
   'around-undici.ts':
     /discard: drained, 100000 bytes[^]*20 answers of Node's fetch, none read, at most 8 connections/,
   'retry-storage.ts':

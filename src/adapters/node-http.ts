@@ -1,4 +1,5 @@
 /** Drop-in agents for node:http and node:https, and all that take one: no socket is held by a response nobody reads. */
+import '../node-version.ts'
 import http, { type ClientRequest } from 'node:http'
 import https from 'node:https'
 import type { Socket } from 'node:net'

@@ -31,6 +31,16 @@ interface Message {
 }
 const node = IncomingMessage.prototype as unknown as Message
 
+/** Leads from a request and its response to their exchange. */
+const key = Symbol('drained')
+interface Keyed {
+  readonly [key]: Exchange
+}
+
+function hidden(value: unknown): PropertyDescriptor {
+  return { value, writable: true, configurable: true }
+}
+
 /**
  * - `open`: on its socket.
  * - `received`: parted; everything has arrived and waits for its reader.
@@ -59,6 +69,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
   /** The reader has room for more than it has got. */
   #isWanted = false
   #hasArrived = false
+  #isLookDue = false
   /** The wire was stopped, so the time it took says nothing of its speed. */
   #wasStopped = false
   /** What a reader who comes too late gets. */
@@ -73,10 +84,37 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
     this.#limits = limits
     this.#account = new Account(origin, request.method, request.path)
     origin.wait(this)
+    Object.defineProperty(request, key, { value: this })
     request
-      .once('socket', (socket: Socket) => this.#onSocket(socket))
-      .prependOnceListener('response', (response: IncomingMessage) => this.#onResponse(response))
-      .once('close', () => this.#onClose())
+      .on('socket', Exchange.#heardSocket)
+      .prependListener('response', Exchange.#heardResponse)
+      .on('close', Exchange.#heardClose)
+  }
+
+  // One function for all requests: a closure for each would be most of what this costs.
+  static readonly #heardSocket = function (this: ClientRequest, socket: Socket): void {
+    ;(this as ClientRequest & Keyed)[key].#onSocket(socket)
+  }
+  static readonly #heardResponse = function (this: ClientRequest, response: IncomingMessage): void {
+    ;(this as ClientRequest & Keyed)[key].#onResponse(response)
+  }
+  static readonly #heardClose = function (this: ClientRequest): void {
+    ;(this as ClientRequest & Keyed)[key].#onClose()
+  }
+  static readonly #hooks = {
+    push: hidden(function (this: Keyed, chunk: Buffer | null): boolean {
+      return this[key].#onPush(chunk)
+    }),
+    _read: hidden(function (this: Keyed, size: number): void {
+      this[key].#onRead(size)
+    }),
+    _dump: hidden(function (this: Keyed): void {
+      this[key].#onDump()
+    }),
+    _destroy: hidden(function (this: Keyed, error: Error | null, done: () => void): void {
+      this[key].#onDestroy()
+      node._destroy.call(this as unknown as Message, error, done)
+    }),
   }
 
   get path(): string {
@@ -105,7 +143,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
 
   #onResponse(response: IncomingMessage): void {
     const request = this.#request
-    const isUnheard = request.listenerCount('response') === 0
+    const isUnheard = request.listenerCount('response') === 1
     this.#seam = findSeam(request, response)
     if (this.#seam === undefined) {
       if (isUnheard) node._dump.call(response)
@@ -115,18 +153,11 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
     this.startedAt = performance.now()
     this.#state = 'open'
     this.#account.open(response.statusCode ?? 0, response.headers)
-    Object.defineProperties(response, {
-      push: hidden((chunk: Buffer | null) => this.#onPush(chunk)),
-      _read: hidden((size: number) => this.#onRead(size)),
-      _dump: hidden(() => this.#onDump()),
-      _destroy: hidden((error: Error | null, done: () => void) => {
-        this.#onDestroy()
-        node._destroy.call(response, error, done)
-      }),
-    })
+    Object.defineProperty(response, key, { value: this })
+    Object.defineProperties(response, Exchange.#hooks)
     // Node drops the body of a response nobody listens for, however long it is. We do so while the request is being sent.
     if (isUnheard && !request.writableFinished) node._dump.call(response)
-    if (!isUnheard) atTurnEnd(this)
+    if (!isUnheard) this.#lookSoon()
     else this.#whenSent(() => this.#onDump())
   }
 
@@ -156,7 +187,23 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
     this.#origin.removeUntouched(this)
     this.#ahead?.expectNoMore()
     if (this.#heldBytes === 0) node.push.call(this.#message, null)
-    atTurnEnd(this)
+    this.#lookSoon()
+  }
+
+  /** Once the parser is done. Most responses are read by then, and need no look at the end of the turn, which keeps the loop spinning. */
+  #lookSoon(): void {
+    if (this.#isLookDue) return
+    this.#isLookDue = true
+    process.nextTick(Exchange.#look, this)
+  }
+
+  static readonly #look = (exchange: Exchange): void => {
+    exchange.#isLookDue = false
+    if (exchange.#state !== 'open') return
+    const { readableFlowing, readableLength } = exchange.#message
+    const isRead =
+      exchange.#hasArrived && readableFlowing === true && readableLength + exchange.#heldBytes === 0
+    if (!isRead) atTurnEnd(exchange)
   }
 
   /** Most responses are being read by now, or have been. */
@@ -428,8 +475,6 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
     this.#account.close(outcome, reason)
   }
 }
-
-const hidden = (value: unknown): PropertyDescriptor => ({ value, writable: true, configurable: true })
 
 /** A socket that is upgraded belongs to somebody else from then on. */
 function attach(origin: Origin, socket: Socket): void {

@@ -43,11 +43,23 @@ export interface Wire {
 export function findSeam(request: ClientRequest, response: IncomingMessage): Seam | undefined {
   const { socket } = request
   if (socket === null || (socket as Internals)._httpMessage !== request) return undefined
+  known ??= look(socket, response)
+  if (known === undefined || !has(response, 'end', known.onEnd)) return undefined
+  return has(socket, 'close', known.onClose) && has(socket, 'error', known.onError) ? known : undefined
+}
+/** Node's listeners are the same functions for all requests. */
+let known: Seam | undefined
+
+function look(socket: Socket, response: IncomingMessage): Seam | undefined {
   const onEnd = named(response, 'end', 'responseOnEnd')
   const onClose = named(socket, 'close', 'socketCloseListener')
   const onError = named(socket, 'error', 'socketErrorListener')
   if (onEnd === undefined || onClose === undefined || onError === undefined) return undefined
   return { onEnd, onClose, onError }
+}
+
+function has(emitter: NodeJS.EventEmitter, event: string, listener: Listener): boolean {
+  return emitter.listenerCount(event, listener) === 1
 }
 
 function named(emitter: NodeJS.EventEmitter, event: string, name: string): Listener | undefined {
