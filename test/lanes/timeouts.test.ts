@@ -184,13 +184,15 @@ for (const [lane, init] of lanes) {
     await using origin = await createOrigin(serve)
     await using client = testClient({ connections: 1, timeout: { queue: 60 } })
     for (const queue of [0, Infinity]) {
-      const first = client.fetch(`${origin.url}/late-headers`, init)
-      await until(() => client.stats().requests.inFlight === 1, 'the first is sent')
-      const second = client.fetch(`${origin.url}/ok`, { ...init, timeout: { queue } })
-      const third = client.fetch(`${origin.url}/ok`, init)
-      await expect(third).rejects.toMatchObject({ phase: 'queue', limit: 60 })
-      expect(await (await first).text()).toBe('late')
-      expect(await (await second).text()).toBe('ok')
+      const unlimited = { ...init, timeout: { queue } }
+      const stuck = await client.fetch(`${origin.url}/stalls`, unlimited)
+      const waiting = client.fetch(`${origin.url}/ok`, unlimited)
+      await expect(client.fetch(`${origin.url}/ok`, init)).rejects.toMatchObject({
+        phase: 'queue',
+        limit: 60,
+      })
+      await stuck.body?.cancel()
+      expect(await (await waiting).text()).toBe('ok')
     }
   })
 
