@@ -5,7 +5,8 @@ import { pattern } from '../shapes.ts'
 const KiB = 1024
 const bodies: Record<string, Buffer> = {
   '/blob': pattern(100 * KiB),
-  '/large': pattern(8 * KiB * KiB),
+  // More than is drained.
+  '/large': pattern(2 * KiB * KiB),
 }
 const chunk = `2000\r\n${'<Blob/>'.padEnd(8 * KiB)}\r\n`
 
@@ -18,7 +19,7 @@ const script: Script = async ({ method, path }, reply) => {
   } else if (path === '/missing' || path === '/list') {
     const status = path === '/list' ? '200 OK' : '404 Not Found'
     await reply.write(`HTTP/1.1 ${status}\r\ntransfer-encoding: chunked\r\n\r\n`)
-    await reply.write(`${chunk.repeat(path === '/list' ? 25 : 1)}0\r\n\r\n`)
+    await reply.write(`${chunk.repeat(path === '/list' ? 16 : 1)}0\r\n\r\n`)
   } else {
     const body = bodies[path] as Buffer
     await reply.write(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n`)
