@@ -74,10 +74,10 @@ export class Origin {
   #timer: NodeJS.Timeout | undefined
   #isReviewDue = false
   readonly #deferred = new Deferred()
-  /** Connections that are being reset, and no longer there for anybody. */
-  #closing = 0
   /** Connections with a request on them. */
   #busy = 0
+  /** Connections being reset: each makes room for a request that waits, as soon as it is closed. */
+  #resetting = 0
   /** Connections whose response has ended in this turn of the event loop: undici frees them at its end. */
   #settling = 0
   /** One connection serves many requests at once. */
@@ -158,8 +158,13 @@ export class Origin {
   }
 
   wait(body: Tracked): void {
-    this.#waiters.add(body)
+    this.waitOn(body)
     if (this.#untouched.size > 0) this.#reviewSoon()
+  }
+
+  /** In another place, but for a connection that has been thought of already: nobody has to be taken back for it. */
+  waitOn(body: Tracked): void {
+    this.#waiters.add(body)
   }
 
   /** True if the dispatcher below can have this request now; else it waits in the queue for its `onAdmitted()`. */
@@ -261,8 +266,8 @@ export class Origin {
     const connection = this.#connections.get(socket)
     if (connection === undefined) return
     this.#connections.delete(socket)
-    if (connection.reset) this.#closing--
     if (connection.active > 0) this.#busy--
+    if (connection.reset) this.#resetting--
   }
 
   #publish(state: 'opened' | 'closed', connection: Connection, localPort: number | undefined): void {
@@ -280,8 +285,8 @@ export class Origin {
     const connection = this.#connections.get(socket)
     if (connection === undefined || connection.reset) return
     connection.reset = true
+    this.#resetting++
     this.counts.reset++
-    this.#closing++
   }
 
   noteConnect(ms: number): void {
@@ -349,7 +354,11 @@ export class Origin {
     clearTimeout(this.#timer)
     this.#timer = undefined
     const { closing, stall } = this.scope
-    let needed = closing ? Infinity : this.#isFull() ? this.waiting - this.counts.draining : 0
+    let needed = closing
+      ? Infinity
+      : this.#isFull()
+        ? this.waiting - this.counts.draining - this.#resetting
+        : 0
     const now = performance.now()
     for (const body of this.#untouched) {
       if (needed <= 0) return
@@ -374,6 +383,6 @@ export class Origin {
   }
 
   #isFull(): boolean {
-    return this.scope.limit === undefined || this.#connections.size - this.#closing >= this.scope.limit
+    return this.scope.limit === undefined || this.#connections.size >= this.scope.limit
   }
 }
