@@ -8,8 +8,8 @@ import { createOrigin, type Origin, type Reply } from '../support/origin.ts'
 const soon = { backoff: { initial: 1, max: 5 } }
 const foreign: [string, FetchLike][] = [
   ["Node's fetch", (...args) => globalThis.fetch(...args)],
-  ['undici.fetch', undici.fetch as unknown as FetchLike],
-  ['node-fetch', nodeFetch as unknown as FetchLike],
+  ['undici.fetch', undici.fetch],
+  ['node-fetch', nodeFetch],
 ]
 
 function scripted(...answers: ((reply: Reply) => unknown)[]): Promise<Origin> {
@@ -47,7 +47,7 @@ for (const [name, fetch] of foreign) {
 
 test('a second request is sent for a slow first one, and the first answer wins', async () => {
   await using origin = await scripted(() => new Promise(() => {}), status(200))
-  await using client = createClient({ fetch: nodeFetch as unknown as FetchLike, hedge: { after: 30 } })
+  await using client = createClient({ fetch: nodeFetch, hedge: { after: 30 } })
   expect(await (await client.fetch(origin.url)).text()).toBe('xx')
   expect(client.stats().retries.hedged).toBe(1)
 })
