@@ -6,7 +6,7 @@
  * A response is read as ever. What its reader does not ask for is received ahead within the limits; once everything has arrived, or
  * the response is given up, it is parted from its socket, which goes on without it.
  */
-import { type ClientRequest, IncomingMessage } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { BodyReclaimedError } from '../../errors.ts'
 import { type EndedBy, type Outcome, publish, type Reason } from '../../events.ts'
@@ -20,26 +20,8 @@ import { closeByReset } from '../../wire/internals.ts'
 import { leastForSpeed, type Origin, type Tracked } from '../../wire/origin.ts'
 import { Rostered } from '../../wire/roster.ts'
 import { Draining, howToEnd } from '../../wire/settle.ts'
+import { type Hooked, hookRequest, hookResponse, node } from './hooks.ts'
 import { findSeam, noteListener, noteListeners, part, type Seam, type Wire } from './seam.ts'
-
-/** Methods of Node's message that are called by its parser, its reader or its request. */
-interface Message {
-  push(chunk: Buffer | null, encoding?: BufferEncoding): boolean
-  _read(size: number): void
-  _dump(): void
-  _destroy(error: Error | null, done: (error?: Error | null) => void): void
-}
-const node = IncomingMessage.prototype as unknown as Message
-
-/** Leads from a request and its response to their exchange. */
-const key = Symbol('drained')
-interface Keyed {
-  readonly [key]: Exchange
-}
-
-function hidden(value: unknown): PropertyDescriptor {
-  return { value, writable: true, configurable: true }
-}
 
 /**
  * - `open`: on its socket.
@@ -48,7 +30,7 @@ function hidden(value: unknown): PropertyDescriptor {
  */
 type State = 'waiting' | 'open' | 'received' | 'draining' | 'done'
 
-export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
+export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Hooked {
   readonly since: number = performance.now()
   startedAt = 0
   waitingSince = 0
@@ -81,42 +63,12 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
     this.#limits = limits
     this.#account = new Account(origin, request.method, request.path)
     origin.wait(this)
-    Object.defineProperty(request, key, { value: this })
-    request
-      .on('socket', Exchange.#heardSocket)
-      .prependListener('response', Exchange.#heardResponse)
-      .on('close', Exchange.#heardClose)
-  }
-
-  // One function for all requests: a closure for each would be most of what this costs.
-  static readonly #heardSocket = function (this: ClientRequest, socket: Socket): void {
-    ;(this as ClientRequest & Keyed)[key].#onSocket(socket)
-  }
-  static readonly #heardResponse = function (this: ClientRequest, response: IncomingMessage): void {
-    ;(this as ClientRequest & Keyed)[key].#onResponse(response)
-  }
-  static readonly #heardClose = function (this: ClientRequest): void {
-    ;(this as ClientRequest & Keyed)[key].#onClose()
-  }
-  static readonly #hooks = {
-    push: hidden(function (this: Keyed, chunk: Buffer | null): boolean {
-      return this[key].#onPush(chunk)
-    }),
-    _read: hidden(function (this: Keyed, size: number): void {
-      this[key].#onRead(size)
-    }),
-    _dump: hidden(function (this: Keyed): void {
-      this[key].#onDump()
-    }),
-    _destroy: hidden(function (this: Keyed, error: Error | null, done: () => void): void {
-      this[key].#onDestroy()
-      node._destroy.call(this as unknown as Message, error, done)
-    }),
+    hookRequest(request, this)
   }
 
   // ---- from Node
 
-  #onSocket(socket: Socket): void {
+  onSocket(socket: Socket): void {
     this.#socket = socket
     noteListeners(socket)
     const origin = this.#origin
@@ -132,7 +84,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
     })
   }
 
-  #onResponse(response: IncomingMessage): void {
+  onResponse(response: IncomingMessage): void {
     const request = this.#request
     const isUnheard = request.listenerCount('response') === 1
     this.#seam = findSeam(request, response)
@@ -144,16 +96,15 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
     this.startedAt = performance.now()
     this.#state = 'open'
     this.#account.open(response.statusCode ?? 0, response.headers)
-    Object.defineProperty(response, key, { value: this })
-    Object.defineProperties(response, Exchange.#hooks)
+    hookResponse(response, this)
     // Node drops the body of a response nobody listens for, however long it is. We do so while the request is being sent.
     if (isUnheard && !request.writableFinished) node._dump.call(response)
     if (!isUnheard) this.#lookSoon()
-    else this.#whenSent(() => this.#onDump())
+    else this.#whenSent(() => this.onDump())
   }
 
   /** From the parser: false stops the socket. */
-  #onPush(chunk: Buffer | null): boolean {
+  onPush(chunk: Buffer | null): boolean {
     if (chunk === null) {
       this.#onArrival()
       return true
@@ -213,7 +164,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
   }
 
   /** The request is over for Node, and so is its connection unless it is parted. */
-  #onClose(): void {
+  onClose(): void {
     if (this.#state === 'waiting') this.#state = 'done'
     if (this.#state === 'open' && this.#hasArrived) this.#receive()
     if (this.#state !== 'draining') this.#leave()
@@ -221,7 +172,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
 
   // ---- from the reader
 
-  #onRead(size: number): void {
+  onRead(size: number): void {
     if (!this.#isTouched) {
       this.#isTouched = true
       this.#origin.removeUntouched(this)
@@ -243,7 +194,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
   }
 
   /** The request was destroyed, or nobody listens for its response. */
-  #onDump(): void {
+  onDump(): void {
     const response = this.#message
     const { destroyed } = this.#request
     // More than Node would have received ahead: that it is dropped must not look like the end of the body.
@@ -265,7 +216,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
     }
   }
 
-  #onDestroy(): void {
+  onDestroy(): void {
     const { readableEnded, complete } = this.#message
     if (this.#state === 'draining') return
     if (readableEnded && complete) this.#settle('read', 'complete')
@@ -359,16 +310,16 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
   /** Frees, drains or closes the wire. `isQuiet`: the user's half must not hear of a close. */
   #giveUp(by: EndedBy, isQuiet: boolean): void {
     const request = this.#request
+    this.#account.endedBy = by
     if (this.#state !== 'open') {
       if (this.#state === 'received') this.#settle('drained', 'received')
       return
     }
     if (request.socket?.destroyed !== false) {
-      this.#account.endedBy = 'wire'
+      if (!this.#hasArrived) this.#account.endedBy = 'wire'
       this.#settle(this.#hasArrived ? 'drained' : 'closed', this.#hasArrived ? 'received' : 'failed')
       return
     }
-    this.#account.endedBy = by
     if (this.#hasArrived && request.writableFinished) {
       this.#settle('drained', 'received')
       this.#part()?.free()

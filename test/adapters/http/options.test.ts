@@ -24,7 +24,7 @@ test('options of Node pass through, and undefined is no option', () => {
     timeout: 1_000,
     localAddress: '127.0.0.1',
     keepAliveMsecs: undefined,
-  } as http.AgentOptions)
+  })
   expect(agent).toMatchObject({ maxSockets: Infinity, maxTotalSockets: 7, maxFreeSockets: 3 })
   const { options } = agent as unknown as { options: Record<string, unknown> }
   expect(options).toMatchObject({ keepAlive: false, localAddress: '127.0.0.1', timeout: 1_000 })

@@ -129,6 +129,14 @@ for (const [how, reader] of Object.entries(readers)) {
   })
 }
 
+test('maxTotalSockets is a limit like any other', async () => {
+  await using origin = await createOrigin(serveShapes)
+  await using agent = testAgent({ maxSockets: 8, maxTotalSockets: 2, drain: { stall } })
+  await get(`${origin.url}/64%20MiB`, { agent })
+  await get(`${origin.url}/64%20MiB`, { agent })
+  await works(agent, origin.url)
+})
+
 test('without anybody waiting nothing is taken back', async () => {
   await using origin = await createOrigin(serveShapes)
   await using agent = testAgent({ maxSockets: 2, drain: { stall: 10 } })
