@@ -1,7 +1,7 @@
 /** The options of Node's own agents (22 to 26). They pass through; what is in neither list nor ours is a mistake. */
 
 /** Of http.Agent, and of net.connect, which it hands them on to. */
-export const httpOptions = [
+export const httpOptions: readonly string[] = [
   'keepAlive',
   'keepAliveMsecs',
   'keepAliveInitialDelay',
@@ -30,10 +30,10 @@ export const httpOptions = [
   'blockList',
   'signal',
   'typeOfService',
-] as const
+]
 
 /** Of https.Agent, which hands them on to tls.connect and tls.createSecureContext. */
-export const httpsOptions = [
+export const httpsOptions: readonly string[] = [
   ...httpOptions,
   'maxCachedSessions',
   'servername',
@@ -71,4 +71,4 @@ export const httpsOptions = [
   'clientCertEngine',
   'privateKeyEngine',
   'privateKeyIdentifier',
-] as const
+]

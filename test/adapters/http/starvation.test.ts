@@ -153,7 +153,8 @@ test('many at once, none read: everyone is answered, on no more sockets than all
   const all = Array.from({ length: 30 }, async (_, i) => {
     const path = i % 2 === 0 ? 'endless%20trickle' : '64%20MiB'
     const got = await get(`${origin.url}/${path}`, { agent })
-    most = Math.max(most, origin.open)
+    // The server hears of a reset a little later than the agent has replaced the socket.
+    most = Math.max(most, agent.stats().sockets.open)
     return got
   })
   const kept = await Promise.all(all)
