@@ -13,7 +13,6 @@ import { type EndedBy, type Outcome, publish, type Reason } from '../../events.t
 import type { ResolvedDrain } from '../../options.ts'
 import { atTurnEnd, type TurnTask } from '../../turn.ts'
 import { Account } from '../../wire/account.ts'
-import { Ahead } from '../../wire/ahead.ts'
 import type { Decision } from '../../wire/decision.ts'
 import type { Waiting } from '../../wire/held.ts'
 import { closeByReset } from '../../wire/internals.ts'
@@ -21,6 +20,7 @@ import { leastForSpeed, type Origin, type Tracked } from '../../wire/origin.ts'
 import { Rostered } from '../../wire/roster.ts'
 import { Draining, howToEnd } from '../../wire/settle.ts'
 import { type Hooked, hookRequest, hookResponse, node } from './hooks.ts'
+import { Inbox } from './inbox.ts'
 import { findSeam, noteListener, noteListeners, part, type Seam, type Wire } from './seam.ts'
 
 /**
@@ -42,15 +42,8 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
   #response: IncomingMessage | undefined
   #seam: Seam | undefined
   #state: State = 'waiting'
-  #ahead: Ahead | undefined
-  /** The reader has asked for data at least once: somebody is there. */
-  #isTouched = false
-  /** The reader has room for more than it has got. */
-  #isWanted = false
-  #hasArrived = false
+  #inbox: Inbox | undefined
   #isLookDue = false
-  /** The wire was stopped, so the time it took says nothing of its speed. */
-  #wasStopped = false
   /** What a reader who comes too late gets. */
   #reclaimed: Error | undefined
   #wire: Wire | undefined
@@ -96,6 +89,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     this.startedAt = performance.now()
     this.#state = 'open'
     this.#account.open(response.statusCode ?? 0, response.headers)
+    this.#inbox = new Inbox(response, this.#account, this.#origin, this.#limits)
     hookResponse(response, this)
     // Node drops the body of a response nobody listens for, however long it is. We do so while the request is being sent.
     if (isUnheard && !request.writableFinished) node._dump.call(response)
@@ -109,26 +103,19 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
       this.#onArrival()
       return true
     }
-    this.#account.receive(chunk.length)
-    if (this.#isWanted) {
-      this.#deliver(chunk)
-    } else {
-      this.#ahead ??= new Ahead(this.#origin, this.#limits)
-      this.#ahead.push(chunk)
-    }
-    return this.#isWanted || this.#mayRunOn()
+    this.#box.receive(chunk)
+    return this.#mayRunOn()
   }
 
   #onArrival(): void {
+    const inbox = this.#box
     // Node ends the message once more when its socket closes.
-    if (this.#hasArrived) return
-    this.#hasArrived = true
+    if (inbox.hasArrived) return
     const { received } = this.#account
-    if (!this.#wasStopped && received >= leastForSpeed)
+    if (!inbox.wasStopped && received >= leastForSpeed)
       this.#origin.noteSpeed(received, performance.now() - this.startedAt)
     this.#origin.removeUntouched(this)
-    this.#ahead?.expectNoMore()
-    if (this.#heldBytes === 0) node.push.call(this.#message, null)
+    inbox.end()
     this.#lookSoon()
   }
 
@@ -141,79 +128,61 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
 
   static readonly #look = (exchange: Exchange): void => {
     exchange.#isLookDue = false
-    if (exchange.#state !== 'open') return
-    const { readableFlowing, readableLength } = exchange.#message
-    const isRead =
-      exchange.#hasArrived && readableFlowing === true && readableLength + exchange.#heldBytes === 0
-    if (!isRead) atTurnEnd(exchange)
+    if (exchange.#state === 'open' && !exchange.#box.isRead) atTurnEnd(exchange)
   }
 
   /** Most responses are being read by now, or have been. */
   onTurnEnd(): void {
-    const response = this.#response
-    if (this.#state !== 'open' || response === undefined) return
-    if (this.#hasArrived) {
-      if (!response.readableEnded) this.#whenSent(() => this.#free())
-    } else if (!this.#isTouched && this.waitingSince === 0) {
-      this.#whenSent(() => {
-        if (this.#hasArrived || this.#isTouched || this.#state !== 'open') return
-        this.waitingSince = performance.now()
-        this.#origin.addUntouched(this)
-      })
-    }
+    if (this.#state !== 'open') return
+    if (this.#box.hasArrived) this.#whenSent(() => this.#free())
+    else if (!this.#box.isTouched && this.waitingSince === 0) this.#whenSent(() => this.#wait())
+  }
+
+  /** Nobody has touched it yet. */
+  #wait(): void {
+    const { hasArrived, isTouched } = this.#box
+    if (hasArrived || isTouched || this.#state !== 'open') return
+    this.waitingSince = performance.now()
+    this.#origin.addUntouched(this)
   }
 
   /** The request is over for Node, and so is its connection unless it is parted. */
   onClose(): void {
     if (this.#state === 'waiting') this.#state = 'done'
-    if (this.#state === 'open' && this.#hasArrived) this.#receive()
+    if (this.#state === 'open' && this.#box.hasArrived) this.#receive()
     if (this.#state !== 'draining') this.#leave()
   }
 
   // ---- from the reader
 
   onRead(size: number): void {
-    if (!this.#isTouched) {
-      this.#isTouched = true
+    const inbox = this.#box
+    if (!inbox.isTouched) {
+      inbox.isTouched = true
       this.#origin.removeUntouched(this)
     }
     if (this.#reclaimed !== undefined) {
       this.#wire?.hush()
       this.#message.destroy(this.#reclaimed)
-      return
+    } else if (inbox.ask() && this.#state === 'open') {
+      node._read.call(this.#message, size)
     }
-    this.#isWanted = true
-    const ahead = this.#ahead
-    if (ahead !== undefined) {
-      for (let chunk; this.#isWanted && (chunk = ahead.shift()) !== undefined;) this.#deliver(chunk)
-      if (this.#isWanted || this.#hasArrived) ahead.expectNoMore()
-    }
-    if (this.#heldBytes > 0) return
-    if (this.#hasArrived) node.push.call(this.#message, null)
-    else if (this.#state === 'open') node._read.call(this.#message, size)
   }
 
   /** The request was destroyed, or nobody listens for its response. */
   onDump(): void {
     const response = this.#message
+    const inbox = this.#box
     const { destroyed } = this.#request
     // More than Node would have received ahead: that it is dropped must not look like the end of the body.
-    const isCut = this.#heldBytes > 0 && this.#account.received > response.readableHighWaterMark
-    if (this.#hasArrived && !isCut) this.#handOut()
+    const isCut = inbox.held > 0 && this.#account.received > response.readableHighWaterMark
+    if (inbox.hasArrived && !isCut) inbox.handOut()
     this.#giveUp('reader', !destroyed)
-    if (isCut) this.#hasArrived = response.complete = false
+    if (isCut) inbox.hasArrived = response.complete = false
     // Nothing is destroyed, so the message ends as if it had been read.
-    if (!destroyed && this.#state !== 'open') this.#hasArrived = response.complete = true
-    if (this.#hasArrived) node.push.call(response, null)
+    if (!destroyed && this.#state !== 'open') inbox.hasArrived = response.complete = true
+    if (inbox.hasArrived) inbox.close()
     node._dump.call(response)
-  }
-
-  /** What is held goes where Node would have it; nobody has asked for it. */
-  #handOut(): void {
-    for (let chunk; (chunk = this.#ahead?.shift()) !== undefined;) {
-      this.#account.dropped += chunk.length
-      node.push.call(this.#message, chunk)
-    }
   }
 
   onDestroy(): void {
@@ -246,8 +215,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
 
   /** The budget has room again. */
   onRoom(): void {
-    if (this.#state !== 'open' || this.#hasArrived) return
-    if (this.#isWanted || this.#mayRunOn()) this.#socket?.resume()
+    if (this.#state === 'open' && !this.#box.hasArrived && this.#mayRunOn()) this.#socket?.resume()
   }
 
   // ---- between them
@@ -256,22 +224,12 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     return this.#response as IncomingMessage
   }
 
-  get #heldBytes(): number {
-    return this.#ahead?.length ?? 0
+  get #box(): Inbox {
+    return this.#inbox as Inbox
   }
 
-  #deliver(chunk: Buffer): void {
-    this.#account.deliver(chunk.length)
-    this.#isWanted = node.push.call(this.#message, chunk)
-  }
-
-  /** The wire may run while what it will bring may be held. */
   #mayRunOn(): boolean {
-    if (this.#state !== 'open') return true
-    this.#ahead ??= new Ahead(this.#origin, this.#limits)
-    const may = this.#ahead.mayGrow(this.#account.remaining, this)
-    if (!may) this.#wasStopped = true
-    return may
+    return this.#state !== 'open' || this.#box.mayGrow(this)
   }
 
   /** What a request still writes needs its socket. */
@@ -291,13 +249,8 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
 
   #receive(): void {
     this.#state = 'received'
-    const { received, method, path, read, head } = this.#account
-    if (received === 0) {
-      this.#settle('read', 'complete')
-      return
-    }
-    this.#ahead ??= new Ahead(this.#origin, this.#limits)
-    this.#ahead.bequeath(this.#message, { method, path, status: head?.status ?? 0 }, read)
+    if (this.#account.received === 0) this.#settle('read', 'complete')
+    else this.#box.bequeath()
   }
 
   /** Undefined if the socket is gone already. */
@@ -309,6 +262,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
 
   /** Frees, drains or closes the wire. `isQuiet`: the user's half must not hear of a close. */
   #giveUp(by: EndedBy, isQuiet: boolean): void {
+    const { hasArrived } = this.#box
     const request = this.#request
     this.#account.endedBy = by
     if (this.#state !== 'open') {
@@ -316,11 +270,11 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
       return
     }
     if (request.socket?.destroyed !== false) {
-      if (!this.#hasArrived) this.#account.endedBy = 'wire'
-      this.#settle(this.#hasArrived ? 'drained' : 'closed', this.#hasArrived ? 'received' : 'failed')
+      if (!hasArrived) this.#account.endedBy = 'wire'
+      this.#settle(hasArrived ? 'drained' : 'closed', hasArrived ? 'received' : 'failed')
       return
     }
-    if (this.#hasArrived && request.writableFinished) {
+    if (hasArrived && request.writableFinished) {
       this.#settle('drained', 'received')
       this.#part()?.free()
       this.#leave()
@@ -351,7 +305,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     this.#state = 'draining'
     this.#origin.counts.draining++
     this.#origin.removeUntouched(this)
-    this.#dropAhead()
+    this.#box.drop(this)
     const draining = new Draining(decision, () => this.#close('time'))
     this.#draining = draining
     wire.rest
@@ -378,7 +332,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     const response = this.#message
     if (this.#account.dropped > 0 || this.#reclaimed !== undefined || response.closed) return
     response.complete = true
-    node.push.call(response, null)
+    this.#box.close()
   }
 
   /** Ends a drain by closing. */
@@ -405,15 +359,11 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     this.#socket = undefined
   }
 
-  #dropAhead(): void {
-    this.#account.dropped += this.#ahead?.drop(this) ?? 0
-  }
-
   #settle(outcome: Outcome, reason: Reason): void {
     if (this.#state === 'done') return
     if (this.#state === 'draining') this.#origin.counts.draining--
     this.#state = 'done'
-    this.#dropAhead()
+    this.#inbox?.drop(this)
     this.#account.close(outcome, reason)
   }
 }
