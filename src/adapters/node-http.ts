@@ -28,7 +28,7 @@ export class DrainedAgent extends http.Agent {
   constructor(options: http.AgentOptions & DrainedAgentOptions = {}) {
     const { name, drain, node } = resolveAgent<http.AgentOptions>(options, httpOptions)
     super(node)
-    this.#traffic = new Traffic(name, drain, this.maxSockets, node.timeout)
+    this.#traffic = new Traffic(name, drain, this, node.timeout)
   }
 
   /** What is open, waiting, held and ended now: a copy, never updated. */
@@ -65,7 +65,7 @@ export class DrainedHttpsAgent extends https.Agent {
   constructor(options: https.AgentOptions & DrainedAgentOptions = {}) {
     const { name, drain, node } = resolveAgent<https.AgentOptions>(options, httpsOptions)
     super(node)
-    this.#traffic = new Traffic(name, drain, this.maxSockets, node.timeout)
+    this.#traffic = new Traffic(name, drain, this, node.timeout)
   }
 
   /** What is open, waiting, held and ended now: a copy, never updated. */

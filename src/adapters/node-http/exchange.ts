@@ -6,40 +6,22 @@
  * A response is read as ever. What its reader does not ask for is received ahead within the limits; once everything has arrived, or
  * the response is given up, it is parted from its socket, which goes on without it.
  */
-import { type ClientRequest, IncomingMessage } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { BodyReclaimedError } from '../../errors.ts'
 import { type EndedBy, type Outcome, publish, type Reason } from '../../events.ts'
 import type { ResolvedDrain } from '../../options.ts'
 import { atTurnEnd, type TurnTask } from '../../turn.ts'
 import { Account } from '../../wire/account.ts'
-import { Ahead } from '../../wire/ahead.ts'
 import type { Decision } from '../../wire/decision.ts'
 import type { Waiting } from '../../wire/held.ts'
 import { closeByReset } from '../../wire/internals.ts'
 import { leastForSpeed, type Origin, type Tracked } from '../../wire/origin.ts'
 import { Rostered } from '../../wire/roster.ts'
 import { Draining, howToEnd } from '../../wire/settle.ts'
+import { type Hooked, hookRequest, hookResponse, node } from './hooks.ts'
+import { Inbox } from './inbox.ts'
 import { findSeam, noteListener, noteListeners, part, type Seam, type Wire } from './seam.ts'
-
-/** Methods of Node's message that are called by its parser, its reader or its request. */
-interface Message {
-  push(chunk: Buffer | null, encoding?: BufferEncoding): boolean
-  _read(size: number): void
-  _dump(): void
-  _destroy(error: Error | null, done: (error?: Error | null) => void): void
-}
-const node = IncomingMessage.prototype as unknown as Message
-
-/** Leads from a request and its response to their exchange. */
-const key = Symbol('drained')
-interface Keyed {
-  readonly [key]: Exchange
-}
-
-function hidden(value: unknown): PropertyDescriptor {
-  return { value, writable: true, configurable: true }
-}
 
 /**
  * - `open`: on its socket.
@@ -48,7 +30,7 @@ function hidden(value: unknown): PropertyDescriptor {
  */
 type State = 'waiting' | 'open' | 'received' | 'draining' | 'done'
 
-export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
+export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Hooked {
   readonly since: number = performance.now()
   /** Who waits, waits in the agent of Node's. */
   readonly isPooled = false
@@ -63,15 +45,8 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
   #response: IncomingMessage | undefined
   #seam: Seam | undefined
   #state: State = 'waiting'
-  #ahead: Ahead | undefined
-  /** The reader has asked for data at least once: somebody is there. */
-  #isTouched = false
-  /** The reader has room for more than it has got. */
-  #isWanted = false
-  #hasArrived = false
+  #inbox: Inbox | undefined
   #isLookDue = false
-  /** The wire was stopped, so the time it took says nothing of its speed. */
-  #wasStopped = false
   /** What a reader who comes too late gets. */
   #reclaimed: Error | undefined
   #wire: Wire | undefined
@@ -84,37 +59,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
     this.#limits = limits
     this.#account = new Account(origin, request.method, request.path)
     origin.wait(this)
-    Object.defineProperty(request, key, { value: this })
-    request
-      .on('socket', Exchange.#heardSocket)
-      .prependListener('response', Exchange.#heardResponse)
-      .on('close', Exchange.#heardClose)
-  }
-
-  // One function for all requests: a closure for each would be most of what this costs.
-  static readonly #heardSocket = function (this: ClientRequest, socket: Socket): void {
-    ;(this as ClientRequest & Keyed)[key].#onSocket(socket)
-  }
-  static readonly #heardResponse = function (this: ClientRequest, response: IncomingMessage): void {
-    ;(this as ClientRequest & Keyed)[key].#onResponse(response)
-  }
-  static readonly #heardClose = function (this: ClientRequest): void {
-    ;(this as ClientRequest & Keyed)[key].#onClose()
-  }
-  static readonly #hooks = {
-    push: hidden(function (this: Keyed, chunk: Buffer | null): boolean {
-      return this[key].#onPush(chunk)
-    }),
-    _read: hidden(function (this: Keyed, size: number): void {
-      this[key].#onRead(size)
-    }),
-    _dump: hidden(function (this: Keyed): void {
-      this[key].#onDump()
-    }),
-    _destroy: hidden(function (this: Keyed, error: Error | null, done: () => void): void {
-      this[key].#onDestroy()
-      node._destroy.call(this as unknown as Message, error, done)
-    }),
+    hookRequest(request, this)
   }
 
   get path(): string {
@@ -125,7 +70,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
 
   // ---- from Node
 
-  #onSocket(socket: Socket): void {
+  onSocket(socket: Socket): void {
     this.#socket = socket
     noteListeners(socket)
     const origin = this.#origin
@@ -141,7 +86,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
     })
   }
 
-  #onResponse(response: IncomingMessage): void {
+  onResponse(response: IncomingMessage): void {
     const request = this.#request
     const isUnheard = request.listenerCount('response') === 1
     this.#seam = findSeam(request, response)
@@ -153,40 +98,33 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
     this.startedAt = performance.now()
     this.#state = 'open'
     this.#account.open(response.statusCode ?? 0, response.headers)
-    Object.defineProperty(response, key, { value: this })
-    Object.defineProperties(response, Exchange.#hooks)
+    this.#inbox = new Inbox(response, this.#account, this.#origin, this.#limits)
+    hookResponse(response, this)
     // Node drops the body of a response nobody listens for, however long it is. We do so while the request is being sent.
     if (isUnheard && !request.writableFinished) node._dump.call(response)
     if (!isUnheard) this.#lookSoon()
-    else this.#whenSent(() => this.#onDump())
+    else this.#whenSent(() => this.onDump())
   }
 
   /** From the parser: false stops the socket. */
-  #onPush(chunk: Buffer | null): boolean {
+  onPush(chunk: Buffer | null): boolean {
     if (chunk === null) {
       this.#onArrival()
       return true
     }
-    this.#account.receive(chunk.length)
-    if (this.#isWanted) {
-      this.#deliver(chunk)
-    } else {
-      this.#ahead ??= new Ahead(this.#origin, this.#limits)
-      this.#ahead.push(chunk)
-    }
-    return this.#isWanted || this.#mayRunOn()
+    this.#box.receive(chunk)
+    return this.#mayRunOn()
   }
 
   #onArrival(): void {
+    const inbox = this.#box
     // Node ends the message once more when its socket closes.
-    if (this.#hasArrived) return
-    this.#hasArrived = true
+    if (inbox.hasArrived) return
     const { received } = this.#account
-    if (!this.#wasStopped && received >= leastForSpeed)
+    if (!inbox.wasStopped && received >= leastForSpeed)
       this.#origin.noteSpeed(received, performance.now() - this.startedAt)
     this.#origin.removeUntouched(this)
-    this.#ahead?.expectNoMore()
-    if (this.#heldBytes === 0) node.push.call(this.#message, null)
+    inbox.end()
     this.#lookSoon()
   }
 
@@ -199,82 +137,64 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
 
   static readonly #look = (exchange: Exchange): void => {
     exchange.#isLookDue = false
-    if (exchange.#state !== 'open') return
-    const { readableFlowing, readableLength } = exchange.#message
-    const isRead =
-      exchange.#hasArrived && readableFlowing === true && readableLength + exchange.#heldBytes === 0
-    if (!isRead) atTurnEnd(exchange)
+    if (exchange.#state === 'open' && !exchange.#box.isRead) atTurnEnd(exchange)
   }
 
   /** Most responses are being read by now, or have been. */
   onTurnEnd(): void {
-    const response = this.#response
-    if (this.#state !== 'open' || response === undefined) return
-    if (this.#hasArrived) {
-      if (!response.readableEnded) this.#whenSent(() => this.#free())
-    } else if (!this.#isTouched && this.waitingSince === 0) {
-      this.#whenSent(() => {
-        if (this.#hasArrived || this.#isTouched || this.#state !== 'open') return
-        this.waitingSince = performance.now()
-        this.#origin.addUntouched(this)
-      })
-    }
+    if (this.#state !== 'open') return
+    if (this.#box.hasArrived) this.#whenSent(() => this.#free())
+    else if (!this.#box.isTouched && this.waitingSince === 0) this.#whenSent(() => this.#wait())
+  }
+
+  /** Nobody has touched it yet. */
+  #wait(): void {
+    const { hasArrived, isTouched } = this.#box
+    if (hasArrived || isTouched || this.#state !== 'open') return
+    this.waitingSince = performance.now()
+    this.#origin.addUntouched(this)
   }
 
   /** The request is over for Node, and so is its connection unless it is parted. */
-  #onClose(): void {
+  onClose(): void {
     if (this.#state === 'waiting') this.#state = 'done'
-    if (this.#state === 'open' && this.#hasArrived) this.#receive()
+    if (this.#state === 'open' && this.#box.hasArrived) this.#receive()
     if (this.#state !== 'draining') this.#leave()
   }
 
   // ---- from the reader
 
-  #onRead(size: number): void {
-    if (!this.#isTouched) {
-      this.#isTouched = true
+  onRead(size: number): void {
+    const inbox = this.#box
+    if (!inbox.isTouched) {
+      inbox.isTouched = true
       this.#origin.removeUntouched(this)
     }
     if (this.#reclaimed !== undefined) {
       this.#wire?.hush()
       this.#message.destroy(this.#reclaimed)
-      return
+    } else if (inbox.ask() && this.#state === 'open') {
+      node._read.call(this.#message, size)
     }
-    this.#isWanted = true
-    const ahead = this.#ahead
-    if (ahead !== undefined) {
-      for (let chunk; this.#isWanted && (chunk = ahead.shift()) !== undefined;) this.#deliver(chunk)
-      if (this.#isWanted || this.#hasArrived) ahead.expectNoMore()
-    }
-    if (this.#heldBytes > 0) return
-    if (this.#hasArrived) node.push.call(this.#message, null)
-    else if (this.#state === 'open') node._read.call(this.#message, size)
   }
 
   /** The request was destroyed, or nobody listens for its response. */
-  #onDump(): void {
+  onDump(): void {
     const response = this.#message
+    const inbox = this.#box
     const { destroyed } = this.#request
     // More than Node would have received ahead: that it is dropped must not look like the end of the body.
-    const isCut = this.#heldBytes > 0 && this.#account.received > response.readableHighWaterMark
-    if (this.#hasArrived && !isCut) this.#handOut()
+    const isCut = inbox.held > 0 && this.#account.received > response.readableHighWaterMark
+    if (inbox.hasArrived && !isCut) inbox.handOut()
     this.#giveUp('reader', !destroyed)
-    if (isCut) this.#hasArrived = response.complete = false
+    if (isCut) inbox.hasArrived = response.complete = false
     // Nothing is destroyed, so the message ends as if it had been read.
-    if (!destroyed && this.#state !== 'open') this.#hasArrived = response.complete = true
-    if (this.#hasArrived) node.push.call(response, null)
+    if (!destroyed && this.#state !== 'open') inbox.hasArrived = response.complete = true
+    if (inbox.hasArrived) inbox.close()
     node._dump.call(response)
   }
 
-  /** What is held goes where Node would have it; nobody has asked for it. */
-  #handOut(): void {
-    for (let chunk; (chunk = this.#ahead?.shift()) !== undefined;) {
-      this.#account.dropped += chunk.length
-      node.push.call(this.#message, chunk)
-    }
-  }
-
-  #onDestroy(): void {
+  onDestroy(): void {
     const { readableEnded, complete } = this.#message
     if (this.#state === 'draining') return
     if (readableEnded && complete) this.#settle('read', 'complete')
@@ -304,8 +224,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
 
   /** The budget has room again. */
   onRoom(): void {
-    if (this.#state !== 'open' || this.#hasArrived) return
-    if (this.#isWanted || this.#mayRunOn()) this.#socket?.resume()
+    if (this.#state === 'open' && !this.#box.hasArrived && this.#mayRunOn()) this.#socket?.resume()
   }
 
   // ---- between them
@@ -314,22 +233,12 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
     return this.#response as IncomingMessage
   }
 
-  get #heldBytes(): number {
-    return this.#ahead?.length ?? 0
+  get #box(): Inbox {
+    return this.#inbox as Inbox
   }
 
-  #deliver(chunk: Buffer): void {
-    this.#account.deliver(chunk.length)
-    this.#isWanted = node.push.call(this.#message, chunk)
-  }
-
-  /** The wire may run while what it will bring may be held. */
   #mayRunOn(): boolean {
-    if (this.#state !== 'open') return true
-    this.#ahead ??= new Ahead(this.#origin, this.#limits)
-    const may = this.#ahead.mayGrow(this.#account.remaining, this)
-    if (!may) this.#wasStopped = true
-    return may
+    return this.#state !== 'open' || this.#box.mayGrow(this)
   }
 
   /** What a request still writes needs its socket. */
@@ -349,13 +258,8 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
 
   #receive(): void {
     this.#state = 'received'
-    const { received, method, path, read, head } = this.#account
-    if (received === 0) {
-      this.#settle('read', 'complete')
-      return
-    }
-    this.#ahead ??= new Ahead(this.#origin, this.#limits)
-    this.#ahead.bequeath(this.#message, { method, path, status: head?.status ?? 0 }, read)
+    if (this.#account.received === 0) this.#settle('read', 'complete')
+    else this.#box.bequeath()
   }
 
   /** Undefined if the socket is gone already. */
@@ -367,18 +271,19 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
 
   /** Frees, drains or closes the wire. `isQuiet`: the user's half must not hear of a close. */
   #giveUp(by: EndedBy, isQuiet: boolean): void {
+    const { hasArrived } = this.#box
     const request = this.#request
+    this.#account.endedBy = by
     if (this.#state !== 'open') {
       if (this.#state === 'received') this.#settle('drained', 'received')
       return
     }
     if (request.socket?.destroyed !== false) {
-      this.#account.endedBy = 'wire'
-      this.#settle(this.#hasArrived ? 'drained' : 'closed', this.#hasArrived ? 'received' : 'failed')
+      if (!hasArrived) this.#account.endedBy = 'wire'
+      this.#settle(hasArrived ? 'drained' : 'closed', hasArrived ? 'received' : 'failed')
       return
     }
-    this.#account.endedBy = by
-    if (this.#hasArrived && request.writableFinished) {
+    if (hasArrived && request.writableFinished) {
       this.#settle('drained', 'received')
       this.#part()?.free()
       this.#leave()
@@ -409,7 +314,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
     this.#state = 'draining'
     this.#origin.counts.draining++
     this.#origin.removeUntouched(this)
-    this.#dropAhead()
+    this.#box.drop(this)
     const draining = new Draining(decision, () => this.#close('time'))
     this.#draining = draining
     wire.rest
@@ -436,7 +341,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
     const response = this.#message
     if (this.#account.dropped > 0 || this.#reclaimed !== undefined || response.closed) return
     response.complete = true
-    node.push.call(response, null)
+    this.#box.close()
   }
 
   /** Ends a drain by closing. */
@@ -463,15 +368,11 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting {
     this.#socket = undefined
   }
 
-  #dropAhead(): void {
-    this.#account.dropped += this.#ahead?.drop(this) ?? 0
-  }
-
   #settle(outcome: Outcome, reason: Reason): void {
     if (this.#state === 'done') return
     if (this.#state === 'draining') this.#origin.counts.draining--
     this.#state = 'done'
-    this.#dropAhead()
+    this.#inbox?.drop(this)
     this.#account.close(outcome, reason)
   }
 }

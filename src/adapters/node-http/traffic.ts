@@ -1,6 +1,6 @@
 /** What both agents share: the origins they talk to, their exchanges, and how long their idle connections are kept. */
 import { AsyncResource } from 'node:async_hooks'
-import type { ClientRequest, IncomingMessage } from 'node:http'
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { clientDefaults, type ResolvedDrain } from '../../options.ts'
 import type { Scope } from '../../wire/origin.ts'
@@ -21,8 +21,9 @@ export class Traffic {
   /** Milliseconds; undefined is ours, 0 is no limit. */
   readonly #idle: number
 
-  constructor(name: string, limits: ResolvedDrain, maxSockets: number, timeout: number | undefined) {
-    const limit = Number.isFinite(maxSockets) ? maxSockets : undefined
+  constructor(name: string, limits: ResolvedDrain, agent: Agent, timeout: number | undefined) {
+    const most = Math.min(agent.maxSockets, agent.maxTotalSockets)
+    const limit = Number.isFinite(most) ? most : undefined
     const scope: Scope = { client: name, limit, stall: limits.stall, closing: false, error: undefined }
     this.#origins = new Origins(scope)
     this.#limits = limits

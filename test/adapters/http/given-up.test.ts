@@ -51,6 +51,8 @@ for (const [way, giveUp] of Object.entries(ways)) {
   test(`${way}: what is longer than allowed is closed by a reset`, async () => {
     await using origin = await createOrigin(serveShapes)
     await using agent = testAgent()
+    // Its port may have been another's a minute ago.
+    const before = socketsInTimeWait(origin.port)
     for (let i = 0; i < 3; i++) {
       const { request, response } = await get(`${origin.url}/64%20MiB`, { agent })
       request.on('error', () => {})
@@ -59,7 +61,7 @@ for (const [way, giveUp] of Object.entries(ways)) {
     }
     expect(origin.accepted).toBe(4)
     await until(() => origin.resets === 3, 'resets seen')
-    expect(socketsInTimeWait(origin.port)).toBe(0)
+    expect(socketsInTimeWait(origin.port)).toBeLessThanOrEqual(before)
     expect(agent.stats().bodies).toMatchObject({ read: 3, closed: 3, reasons: { bytes: 3 } })
     expect(agent.stats().sockets).toMatchObject({ opened: 4, reset: 3, draining: 0 })
   })

@@ -153,28 +153,28 @@ const readings = fc.record({
 })
 
 function serve(answer: Answer): http.Server {
-  const send = async (response: http.ServerResponse): Promise<void> => {
-    const whole = pattern(answer.parts.reduce((sum, part) => sum + part, 0))
-    response.sendDate = false
-    if (answer.framing === 'length') response.setHeader('content-length', whole.length)
-    if (answer.framing === 'close')
-      response.setHeader('connection', 'close').removeHeader('transfer-encoding')
-    if (answer.framing === 'chunked') response.setHeader('trailer', 'x-sum')
-    response.flushHeaders()
-    let at = 0
-    for (const [i, part] of answer.parts.entries()) {
-      await turns(answer.delays[i] ?? 0)
-      // How much of a reset connection's last bytes arrives is up to the kernel; without a length nobody could tell.
-      if (answer.isCut && answer.framing !== 'close' && i === answer.parts.length - 1) {
-        response.socket?.resetAndDestroy()
-        return
-      }
-      response.write(whole.subarray(at, (at += part)))
+  return http.createServer((_, response) => void send(answer, response))
+}
+
+async function send(answer: Answer, response: http.ServerResponse): Promise<void> {
+  const whole = pattern(answer.parts.reduce((sum, part) => sum + part, 0))
+  response.sendDate = false
+  if (answer.framing === 'length') response.setHeader('content-length', whole.length)
+  if (answer.framing === 'close') response.setHeader('connection', 'close').removeHeader('transfer-encoding')
+  if (answer.framing === 'chunked') response.setHeader('trailer', 'x-sum')
+  response.flushHeaders()
+  let at = 0
+  for (const [i, part] of answer.parts.entries()) {
+    await turns(answer.delays[i] ?? 0)
+    // How much of a reset connection's last bytes arrives is up to the kernel; without a length nobody could tell.
+    if (answer.isCut && answer.framing !== 'close' && i === answer.parts.length - 1) {
+      response.socket?.resetAndDestroy()
+      return
     }
-    if (answer.framing === 'chunked') response.addTrailers({ 'x-sum': String(whole.length) })
-    response.end()
+    response.write(whole.subarray(at, (at += part)))
   }
-  return http.createServer((_, response) => void send(response))
+  if (answer.framing === 'chunked') response.addTrailers({ 'x-sum': String(whole.length) })
+  response.end()
 }
 
 /** The digest of one reading: bytes if it went well, else only that it did not. */
