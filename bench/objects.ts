@@ -10,8 +10,11 @@ const handlers = {
   'FetchHttpHandler on client.fetch': () => new FetchHttpHandler({ customFetch: createClient().fetch }),
 } as const
 
+/** Read as bytes, as a stream, or as a stream without anything of the SDK but its handler. */
+type Way = 'bytes' | 'stream' | 'alone'
+
 const through =
-  (handler: () => object | undefined, isWhole: boolean): Make =>
+  (handler: () => object | undefined, way: Way): Make =>
   async (url) => {
     const { GetObjectCommand, S3Client } = await import('@aws-sdk/client-s3')
     const requestHandler = handler()
@@ -22,20 +25,36 @@ const through =
       credentials: { accessKeyId: 'a', secretAccessKey: 'b' },
       ...(requestHandler && { requestHandler }),
     })
-    const [, Bucket = '', Key = ''] = new URL(url).pathname.split('/')
+    const { hostname, port, host, pathname: path } = new URL(url)
+    const [, Bucket = '', Key = ''] = path.split('/')
+    const handle = s3.config.requestHandler.handle.bind(s3.config.requestHandler)
+    const query = { 'x-id': 'GetObject' }
+    const signed = {
+      method: 'GET',
+      protocol: 'http:',
+      hostname,
+      port: Number(port),
+      path,
+      query,
+      headers: { host },
+    }
     return async () => {
-      const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key }))
-      if (isWhole) return (await Body?.transformToByteArray())?.length
+      const Body =
+        way === 'alone'
+          ? (await handle(signed as never)).response.body
+          : (await s3.send(new GetObjectCommand({ Bucket, Key }))).Body
+      if (way === 'bytes') return (await Body?.transformToByteArray())?.length
       let bytes = 0
       for await (const chunk of Body as AsyncIterable<Uint8Array>) bytes += chunk.length
       return bytes
     }
   }
 
-const calls = (isWhole: boolean): Record<string, Make> =>
-  Object.fromEntries(Object.entries(handlers).map(([name, handler]) => [name, through(handler, isWhole)]))
+const calls = (way: Way): Record<string, Make> =>
+  Object.fromEntries(Object.entries(handlers).map(([name, handler]) => [name, through(handler, way)]))
 
 export const objectCalls: Record<string, Record<string, Make>> = {
-  objects: calls(true),
-  objectStreams: calls(false),
+  objects: calls('bytes'),
+  objectStreams: calls('stream'),
+  objectsAlone: calls('alone'),
 }

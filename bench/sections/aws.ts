@@ -9,6 +9,7 @@ const theirs = "the SDK's own"
 /** What, the operation, its size, how many at once, and how many times faster it is to be. */
 const downloads: readonly [string, string, number, number, number][] = [
   ['1 KiB with transformToByteArray(), 32 at once', 'objects', objects.small, 32, 1.15],
+  ['1 KiB, the handler alone, 32 at once', 'objectsAlone', objects.small, 32, 1.15],
   ['16 MiB as a stream, 4 at once', 'objectStreams', objects.large, 4, 1.4],
   ['16 MiB with transformToByteArray(), 4 at once', 'objects', objects.large, 4, 1.4],
 ]

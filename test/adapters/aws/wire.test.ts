@@ -16,7 +16,11 @@ import {
 } from '@aws-sdk/client-s3'
 import { SignatureV4 } from '@smithy/signature-v4'
 import fc from 'fast-check'
+import { MockAgent } from 'undici'
 import { expect, test } from 'vitest'
+import { type AwsRequest, awsRequestHandler } from '../../../src/adapters/aws.ts'
+import { createClient } from '../../../src/index.ts'
+import { testClient } from '../../support/client.ts'
 import { tls } from '../../support/h2.ts'
 import { createHttp2Recorder } from '../../support/recorder-h2.ts'
 import { pattern } from '../../support/shapes.ts'
@@ -225,6 +229,61 @@ test('web streams and Blobs are sent, too', async () => {
       body,
     } as never)
   expect(recorder.seen.map(({ body }) => body)).toEqual(['abc', 'abc'])
+})
+
+const direct = (more: object): AwsRequest => ({
+  method: 'GET',
+  protocol: 'http:',
+  hostname: '127.0.0.1',
+  path: '/',
+  headers: {},
+  ...more,
+})
+
+test('headers of the connection and Expect are not sent; what undici would refuse is none of the request', async () => {
+  await using recorder = await createRecorder()
+  await using client = testClient()
+  const headers = {
+    Connection: 'close',
+    'Keep-Alive': 'timeout=1',
+    'proxy-connection': 'x',
+    'Transfer-Encoding': 'chunked',
+    upgrade: 'h2c',
+    Expect: '100-continue',
+    'x-kept': 'yes',
+  }
+  const port = Number(new URL(recorder.url).port)
+  const { response } = await awsRequestHandler(client).handle(direct({ port, headers }))
+  response.body.destroy()
+  expect(recorder.seen[0]?.headers).toEqual({
+    host: `127.0.0.1:${port}`,
+    connection: 'keep-alive',
+    'x-kept': 'yes',
+  })
+})
+
+test('user and password, unless the request is authorized already', async () => {
+  await using recorder = await createRecorder()
+  await using client = testClient()
+  const port = Number(new URL(recorder.url).port)
+  for (const headers of [{}, { authorization: 'mine' }]) {
+    const request = direct({ port, headers, username: 'me', password: 'p:w' })
+    const { response } = await awsRequestHandler(client).handle(request)
+    response.body.destroy()
+  }
+  const sent = recorder.seen.map(({ headers }) => headers['authorization'])
+  expect(sent).toEqual([`Basic ${Buffer.from('me:p:w').toString('base64')}`, 'mine'])
+})
+
+test.each(['::1', '[::1]'])('an address of IPv6: %s', async (hostname) => {
+  const mock = new MockAgent()
+  mock.disableNetConnect()
+  mock.get('http://[::1]:8080').intercept({ path: '/' }).reply(200, 'ok')
+  const client = createClient({ dispatcher: mock })
+  const { response } = await awsRequestHandler(client).handle(direct({ hostname, port: 8080 }))
+  expect((await response.body.toArray()).join('')).toBe('ok')
+  await client.close()
+  await mock.close()
 })
 
 test('property: any key and any query arrive as they were signed', async () => {
