@@ -14,7 +14,7 @@ export function testAgent(
       agent.destroy()
       await until(() => agent.stats().sockets.open === 0, 'sockets closed')
       const { requests, bodies, bytes } = agent.stats()
-      expect(requests).toEqual({ waiting: 0, inFlight: 0 })
+      expect(requests).toEqual({ waiting: 0, inFlight: 0, resent: 0 })
       // Whole bodies that the test still holds are all that may be left.
       expect(bodies.open).toBe(bodies.holding)
       expect(bytes.held > 0).toBe(bodies.holding > 0)
