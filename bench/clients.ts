@@ -2,7 +2,7 @@
 import http from 'node:http'
 import https from 'node:https'
 import { Agent, fetch as undiciFetch, request } from 'undici'
-import { DrainedAgent } from '../src/adapters/node-http.ts'
+import { DrainedAgent, DrainedHttpsAgent } from '../src/adapters/node-http.ts'
 import { createClient, drain } from '../src/index.ts'
 
 export interface BenchClient {
@@ -114,15 +114,22 @@ export const giveUps: Record<string, () => (url: string) => Promise<void>> = {
   },
   'node:http, destroy()': () => {
     const options = { keepAlive: true, maxSockets: 16 }
-    const agents = { http: new http.Agent(options), https: new https.Agent({ ...options, ...insecure }) }
-    return (url) =>
-      new Promise((resolve, reject) => {
-        const isTls = url.startsWith('https')
-        const get = isTls ? https.get : http.get
-        get(url, { agent: isTls ? agents.https : agents.http }, (response) => {
-          response.on('error', () => {}).destroy()
-          resolve()
-        }).on('error', reject)
-      })
+    return destroys(new http.Agent(options), new https.Agent({ ...options, ...insecure }))
+  },
+  'node:http with DrainedAgent, destroy()': () => {
+    const options = { maxSockets: 16 }
+    return destroys(new DrainedAgent(options), new DrainedHttpsAgent({ ...options, ...insecure }))
   },
 }
+
+const destroys =
+  (plain: http.Agent, secure: https.Agent): ((url: string) => Promise<void>) =>
+  (url) =>
+    new Promise((resolve, reject) => {
+      const isTls = url.startsWith('https')
+      const get = isTls ? https.get : http.get
+      get(url, { agent: isTls ? secure : plain }, (response) => {
+        response.on('error', () => {}).destroy()
+        resolve()
+      }).on('error', reject)
+    })
