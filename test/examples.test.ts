@@ -36,7 +36,7 @@ const prints: Record<string, RegExp> = {
   'timeouts.ts': new RegExp(
     [
       '^connect  GET https://127.0.0.1:\\d+/ took longer than the 100 ms of timeout.connect',
-      'queue    GET http://127.0.0.1:\\d+/waits took longer than the 50 ms of timeout.queue',
+      'queue    GET http://127.0.0.1:\\d+/waits took longer than the 50 ms of timeout.queue\\. Pool .* 1 body open.*/stalls',
       'headers  GET http://127.0.0.1:\\d+/silent\\?sig=\\*\\*\\* took longer than the 50 ms of timeout.headers',
       'body     GET http://127.0.0.1:\\d+/stalls took longer than the 50 ms of timeout.body',
       'total    GET http://127.0.0.1:\\d+/ticks took longer than the 300 ms of timeout.total\n$',

@@ -64,6 +64,7 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
       const origin = origins.of(name)
       const complete = withDefaults(opts, modern !== handler)
       const body = new Body(dispatch, complete, modern, origin, limits, isPooled)
+      body.announce()
       if (origin.isWorthWaiting) {
         origin.defer(body)
         return true

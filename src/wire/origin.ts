@@ -185,14 +185,14 @@ export class Origin {
   /** The request has a connection. */
   start(body: Tracked): void {
     this.#live.add(body)
-    if (this.#waiters.size === 0) this.#timer?.unref()
+    if (this.waiting === 0) this.#timer?.unref()
   }
 
   /** The connection has no more to do with this body. */
   leave(body: Tracked, socket: Socket | undefined): void {
     this.#waiters.remove(body)
     if (body.waitingSince !== 0) this.#untouched.delete(body)
-    if (this.#waiters.size === 0) this.#timer?.unref()
+    if (this.waiting === 0) this.#timer?.unref()
     if (!this.#live.remove(body) || socket === undefined) return
     const connection = this.#connections.get(socket)
     if (connection === undefined || --connection.active > 0) return
@@ -367,7 +367,7 @@ export class Origin {
         // One more millisecond: timers round down, and a review too early would only set the next.
         this.#timer = setTimeout(() => this.#review(), due - now + 1)
         // Whoever waits is owed a connection, and a paused one does not keep the process alive: without this timer it would just end.
-        if (this.#waiters.size === 0) this.#timer.unref()
+        if (this.waiting === 0) this.#timer.unref()
         return
       }
       this.#untouched.delete(body)

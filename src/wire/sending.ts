@@ -58,7 +58,6 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
   #isOnReused = false
   /** The present connection was gone before the request was written to it. */
   #isUnsent = false
-  #isAnnounced = false
   /** Its reader has heard of the first start, and hears of no other. */
   #isResent = false
   /** The reader knows that the request was sent. */
@@ -93,12 +92,13 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
   abstract reclaim(age: number): void
   abstract stopDraining(): void
 
-  /** To the wire, or into the queue; the reader can take it back from either. */
+  /** From now on its reader can take it back, wherever it waits. */
+  announce(): void {
+    this.handler.onRequestQueued?.(this.reader)
+  }
+
+  /** To the wire, or into the queue. */
   send(): boolean {
-    if (!this.#isAnnounced) {
-      this.#isAnnounced = true
-      this.handler.onRequestQueued?.(this.reader)
-    }
     return this.state !== 'done' && this.origin.admits(this) && this.#toWire()
   }
 

@@ -154,7 +154,11 @@ async function runCell(
     )
     const { bodies, requests, sockets, bytes } = agent.stats()
     expect(bytes.held > 0).toBe(bodies.holding > 0)
-    expect({ ...requests, draining: sockets.draining }).toEqual({ waiting: 0, inFlight: 0, draining: 0 })
+    expect({ ...requests, draining: sockets.draining }).toMatchObject({
+      waiting: 0,
+      inFlight: 0,
+      draining: 0,
+    })
     const reasons = Object.values(bodies.reasons).reduce((sum, count) => sum + count, 0)
     expect(reasons).toBe(bodies.read + bodies.drained + bodies.closed)
   } catch (error) {
