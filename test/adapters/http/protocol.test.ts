@@ -174,7 +174,7 @@ test('destroy() of a request before its response: an error, and nothing left beh
   await until(() => origin.seen.length === 1, 'sent')
   const queued = http.get(origin.url, { agent })
   const alsoFailed = once(queued, 'response')
-  expect(agent.stats().requests).toEqual({ waiting: 1, inFlight: 1 })
+  expect(agent.stats().requests).toMatchObject({ waiting: 1, inFlight: 1 })
   queued.destroy(new Error('queued'))
   sent.destroy(new Error('sent'))
   await expect(failed).rejects.toThrow('sent')
