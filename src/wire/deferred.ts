@@ -13,6 +13,10 @@ export interface Sendable {
 export class Deferred {
   readonly #queue: { readonly since: number; readonly request: Sendable }[] = []
   #isTimerSet = false
+  /** Connections that undici frees at the end of this turn, and nobody is to have yet. */
+  #free = 0
+  /** Releases that will come: one for each connection, or a request would open another one. */
+  #scheduled = 0
 
   get length(): number {
     return this.#queue.length
@@ -21,24 +25,41 @@ export class Deferred {
   add(request: Sendable): void {
     this.#queue.push({ since: performance.now(), request })
     this.#setTimer()
+    this.#match()
   }
 
   releaseAll(): void {
-    while (this.#queue.length > 0) this.#release()
+    while (this.#queue.length > 0) this.#send()
   }
 
   /** A connection is free at the end of this turn. */
   onFree(): void {
-    // In a microtask, undici has set the immediate in which it frees the connection: ours has to come behind it.
-    if (this.#queue.length > 0) queueMicrotask(this.#releaseSoon)
+    this.#free++
+    this.#match()
   }
 
-  /** A connection was freed earlier in this turn. */
-  releaseAfterTurn(): void {
-    setImmediate(this.#release)
+  /** Those that were free at the end of the turn and had nobody waiting for them are the dispatcher's. */
+  onTurnEnd(): void {
+    this.#free = 0
   }
 
-  readonly #release = (): void => this.#queue.shift()?.request.send()
+  #match(): void {
+    while (this.#free > 0 && this.#queue.length > this.#scheduled) {
+      this.#free--
+      this.#scheduled++
+      // In a microtask, undici has set the immediate in which it frees the connection: ours has to come behind it.
+      queueMicrotask(this.#releaseSoon)
+    }
+  }
+
+  #send(): void {
+    this.#queue.shift()?.request.send()
+  }
+
+  readonly #release = (): void => {
+    this.#scheduled--
+    this.#send()
+  }
   readonly #releaseSoon = (): void => void setImmediate(this.#release)
 
   /** Not cleared when nothing is left: a timer for each request would cost more than one that comes for nothing. */
@@ -52,7 +73,7 @@ export class Deferred {
   readonly #releaseOverdue = (): void => {
     this.#isTimerSet = false
     const latest = performance.now() - patience
-    while ((this.#queue[0]?.since ?? Infinity) <= latest) this.#release()
+    while ((this.#queue[0]?.since ?? Infinity) <= latest) this.#send()
     if (this.#queue.length > 0) this.#setTimer()
   }
 }

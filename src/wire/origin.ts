@@ -132,7 +132,6 @@ export class Origin {
   /** Sends a request as soon as a connection is free, but within {@link patience}. */
   defer(request: Sendable): void {
     this.#deferred.add(request)
-    if (this.#settling > 0) this.#deferred.releaseAfterTurn()
   }
 
   /**
@@ -141,7 +140,9 @@ export class Origin {
    */
   get isWorthWaiting(): boolean {
     const { size } = this.#connections
-    if (this.#isMultiplexed || size === 0 || this.#busy + this.#settling < size) return false
+    // Those that were sent before this one and have no connection yet: an idle one may be meant for them.
+    const sent = this.#waiters.size - this.#deferred.length - 1
+    if (this.#isMultiplexed || size === 0 || this.#busy + this.#settling + sent < size) return false
     if (this.scope.limit !== undefined && size >= this.scope.limit) return false
     const deferred = this.#deferred.length
     let soonFree = this.#settling + this.counts.draining
@@ -155,6 +156,7 @@ export class Origin {
 
   readonly #onSettled = (): void => {
     this.#settling = 0
+    this.#deferred.onTurnEnd()
   }
 
   wait(body: Tracked): void {

@@ -68,6 +68,19 @@ for (const [when, parts] of [
   })
 }
 
+test('50 callers at once need 50 connections, however many of their answers end in one turn', async () => {
+  await using origin = await createOrigin((_, reply) =>
+    reply.write(`HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok`),
+  )
+  await using client = testClient({ connections: 128 })
+  const caller = async (): Promise<void> => {
+    for (let call = 0; call < 6; call++) await (await client.fetch(origin.url)).text()
+  }
+  await Promise.all(Array.from({ length: 50 }, caller))
+  expect(origin.seen).toHaveLength(300)
+  expect(origin.accepted).toBeLessThanOrEqual(50)
+})
+
 test('chunked data read and the last chunk left keeps its connection (T4)', async () => {
   await using origin = await sends(`${te}2\r\n{}\r\n`, '0\r\n\r\n')
   await using client = testClient()
