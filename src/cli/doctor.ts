@@ -5,6 +5,7 @@ import { type Diagnosis, Doctor } from './doctor/diagnosis.ts'
 import { keyOf, lineOf, report } from './doctor/report.ts'
 import { round, roundReport } from './doctor/round.ts'
 import type { Verdict } from './doctor/verdict.ts'
+import { lineWidth } from './text.ts'
 
 const usage = `drained doctor [pid] [options]
 
@@ -80,11 +81,11 @@ async function diagnose(asked: Asked): Promise<Verdict> {
   if (asked.pid !== undefined && asked.watch) return watch(new Doctor(asked.pid), asked)
   if (asked.pid !== undefined) {
     const diagnosis = await new Doctor(asked.pid).examine()
-    console.log(asked.json ? json(diagnosis, 2) : report(diagnosis, { width: width() }))
+    console.log(asked.json ? json(diagnosis, 2) : report(diagnosis, { width: lineWidth() }))
     return diagnosis.verdict
   }
   const all = await round()
-  console.log(asked.json ? json(all, 2) : roundReport(all, width()))
+  console.log(asked.json ? json(all, 2) : roundReport(all, lineWidth()))
   return all.verdict
 }
 
@@ -108,7 +109,7 @@ async function watch(doctor: Doctor, { interval, count, json: isJson }: Asked): 
     if (isJson) console.log(json(diagnosis))
     else if (!process.stdout.isTTY) console.log(lineOf(diagnosis, new Date(), totals))
     // From the upper left corner, then nothing below: no flicker.
-    else process.stdout.write(`\u001b[H\u001b[2J${report(diagnosis, { width: width(), history })}\n`)
+    else process.stdout.write(`\u001b[H\u001b[2J${report(diagnosis, { width: lineWidth(), history })}\n`)
   }
 
   try {
@@ -147,6 +148,3 @@ function keep(values: number[], value: number): void {
 }
 
 const json = (value: unknown, indent?: number): string => JSON.stringify(value, undefined, indent)
-
-/** Sentences longer than 100 signs are hard to read, whatever the terminal has. */
-const width = (): number => Math.min(100, process.stdout.columns || 100)

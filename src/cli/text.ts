@@ -39,3 +39,6 @@ export function sparkline(values: readonly number[]): string {
   const most = Math.max(1, ...values)
   return values.map((value) => blocks[Math.round((value / most) * (blocks.length - 1))] ?? ' ').join('')
 }
+
+/** Signs in a line; sentences of more than 100 are hard to read, whatever the terminal has room for. */
+export const lineWidth = (): number => Math.min(100, process.stdout.columns || 100)

@@ -33,8 +33,7 @@ export function report(diagnosis: Diagnosis, { width, history }: Shown): string 
   const { process: who, verdict, findings, peers, files, range, isElsewhere, listening } = diagnosis
   const sockets = peers.reduce((sum, peer) => sum + peer.sockets, 0)
   const limit = files.limit === undefined || files.limit === Infinity ? '' : ` of ${files.limit}`
-  const ports =
-    range === undefined ? 'unknown' : `${range.first} to ${range.last}, ${range.size} of them free to take`
+  const ports = range === undefined ? 'unknown' : `${range.first} to ${range.last} (${range.size})`
   return [
     `${paint('bold', who.name)}, process ${who.pid}: ${verdictWord(verdict)}`,
     '',
