@@ -11,7 +11,9 @@ export interface Diagnosis {
   readonly process: Process
   readonly verdict: Verdict
   readonly findings: readonly Finding[]
-  /** Where its sockets lead, and where TIME_WAIT of its network namespace does. */
+  /** About its network namespace, where it has no socket itself at the moment: not part of the verdict. */
+  readonly around: readonly Finding[]
+  /** Where its sockets lead. */
   readonly peers: readonly Peer[]
   readonly listening: number
   readonly files: { readonly used: number; readonly limit: number | undefined }
@@ -76,20 +78,24 @@ export class Doctor {
     const files = filesOf(this.process)
     const around = this.#tables(pid)
     this.#stillThere()
-    const own = around.filter(({ inode }) => files.inodes.has(inode))
-    this.#stuck.look(own)
+    const sockets = around.filter(({ inode }) => files.inodes.has(inode))
+    this.#stuck.look(sockets)
     const peers = peersOf(around, files.inodes, (socket: Socket) => this.#stuck.has(socket), this.#ports)
     const { range } = this.#ports
     const facts = { peers, files, portRange: range?.size, isNode: this.process.isNode }
-    const findings = findingsOf(facts)
+    const all = findingsOf(facts)
+    const own = peers.filter((peer) => peer.sockets > 0)
+    const endpoints = new Set(own.map(({ endpoint }) => endpoint))
+    const concerns = ({ scope, endpoint = '' }: Finding): boolean =>
+      scope === 'process' || endpoints.has(endpoint)
+    const findings = all.filter(concerns)
     return {
       process: this.process,
       verdict: worst(findings.map(({ severity }) => severity)),
       findings,
-      peers: peers.filter(
-        ({ sockets, timeWait, direction }) => sockets > 0 || (direction === 'outgoing' && timeWait > 0),
-      ),
-      listening: own.filter(({ state }) => state === 'LISTEN').length,
+      around: all.filter((finding) => !concerns(finding)),
+      peers: own,
+      listening: sockets.filter(({ state }) => state === 'LISTEN').length,
       files: { used: files.used, limit: files.limit },
       range,
       isElsewhere: this.#isElsewhere,

@@ -30,7 +30,7 @@ export interface Shown {
 }
 
 export function report(diagnosis: Diagnosis, { width, history }: Shown): string {
-  const { process: who, verdict, findings, peers, files, range, isElsewhere, listening } = diagnosis
+  const { process: who, verdict, findings, around, peers, files, range, isElsewhere, listening } = diagnosis
   const sockets = peers.reduce((sum, peer) => sum + peer.sockets, 0)
   const limit = files.limit === undefined || files.limit === Infinity ? '' : ` of ${files.limit}`
   const ports = range === undefined ? 'unknown' : `${range.first} to ${range.last} (${range.size})`
@@ -46,6 +46,11 @@ export function report(diagnosis: Diagnosis, { width, history }: Shown): string 
     ...endpoints(peers, range?.size, history),
     ...findings.flatMap((each) => ['', ...findingLines(each, width)]),
     ...(findings.length === 0 ? ['', 'Nothing is wrong with its sockets.'] : []),
+    ...around.flatMap((each) => [
+      '',
+      'Around it, in the same network namespace:',
+      ...findingLines(each, width),
+    ]),
   ].join('\n')
 }
 

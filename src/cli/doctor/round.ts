@@ -27,7 +27,9 @@ export async function round(): Promise<Round> {
   const unreadable = seen.filter((each) => each === 'unreadable').length
   const all = seen.filter((each) => each !== 'unreadable' && each !== undefined)
   const around = new Map(
-    all.flatMap(({ findings }) => findings.filter(isShared)).map((finding) => [finding.says, finding]),
+    all
+      .flatMap((each) => [...each.findings.filter(isShared), ...each.around])
+      .map((finding) => [finding.says, finding]),
   )
   const processes = all
     .map((each) => {
