@@ -311,8 +311,9 @@ time.sleep(60)`
       expect(code).toBe(2)
       expect(found).toMatchObject({ isElsewhere: false, range: { first: 40_000, last: 40_099, size: 100 } })
       expect(found.peers.find(({ endpoint }) => endpoint === `127.0.0.1:${port}`)).toMatchObject({
+        sockets: 1,
         timeWait: 92,
-        ports: { from: '127.0.0.1', used: 92 },
+        ports: { from: '127.0.0.1', used: 93 },
       })
       expect(found.findings).toMatchObject([{ rule: 'ports', severity: 'sick', scope: 'namespace' }])
       expect(found.findings[0]?.says).toContain('93 of the 100 ports')

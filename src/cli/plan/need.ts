@@ -44,10 +44,11 @@ export function needOf({ rate, latency, unread, closed, hold, connections }: Loa
   const inFlight = rate * latency
   // The number of calls at work is Poisson distributed, whatever their latencies: its variance is its mean.
   const burst = Math.ceil(inFlight + 3 * Math.sqrt(inFlight))
-  const wanted = unread === 0 ? 0 : rate * unread * hold
+  const leaks = rate * unread
+  const wanted = leaks === 0 ? 0 : leaks * hold
   const held = Math.min(wanted, connections)
   const sockets = Math.min(burst + held, connections)
-  const opened = rate * closed + (hold === Infinity ? 0 : rate * unread)
+  const opened = rate * closed + (hold === Infinity ? 0 : leaks)
   // What is closed with data unread is reset, and leaves no TIME_WAIT.
   const timeWait = rate * closed * timeWaitSeconds
   const hangs = wanted >= connections && connections !== Infinity
@@ -59,7 +60,7 @@ export function needOf({ rate, latency, unread, closed, hold, connections }: Loa
     timeWait,
     sockets,
     ports: sockets + timeWait,
-    hangsAfter: hangs ? connections / (rate * unread) : undefined,
+    hangsAfter: hangs ? connections / leaks : undefined,
     capacity: connections / latency,
   }
 }
