@@ -119,6 +119,7 @@ describe('small texts', () => {
     expect(
       nameOf('/usr/bin/node\0--import\0drained/register\0/srv/app/server.mjs\0--password=hunter2\0', 'x'),
     ).toBe('node server.mjs')
+    expect(nameOf('node\0--require\0/x/hook.cjs\0app.ts\0', 'x')).toBe('node app.ts')
     expect(nameOf('curl\0https://user:secret@host/script.js\0', 'x')).toBe('curl')
     expect(nameOf('postgres: user secretdb 10.0.0.1\0', 'x')).toBe('postgres:')
     expect(nameOf('', 'kworker/0:1')).toBe('kworker/0:1')

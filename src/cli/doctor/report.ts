@@ -38,7 +38,7 @@ export function report(diagnosis: Diagnosis, { width, history }: Shown): string 
     `${paint('bold', who.name)}, process ${who.pid}: ${verdictWord(verdict)}`,
     '',
     ...wrap(
-      `${plural(sockets, 'TCP socket')}, ${listening} more listening; ${files.used}${limit} files open; ephemeral ports ${ports}` +
+      `${plural(sockets, 'TCP connection')}, ${plural(listening, 'listening socket')}; ${files.used}${limit} files open; ephemeral ports ${ports}` +
         (isElsewhere ? ' here (it runs in another network namespace, where this may differ).' : '.'),
       width,
     ),
@@ -46,11 +46,8 @@ export function report(diagnosis: Diagnosis, { width, history }: Shown): string 
     ...endpoints(peers, range?.size, history),
     ...findings.flatMap((each) => ['', ...findingLines(each, width)]),
     ...(findings.length === 0 ? ['', 'Nothing is wrong with its sockets.'] : []),
-    ...around.flatMap((each) => [
-      '',
-      'Around it, in the same network namespace:',
-      ...findingLines(each, width),
-    ]),
+    ...(around.length === 0 ? [] : ['', 'Around it, in the same network namespace:']),
+    ...around.flatMap((each) => findingLines(each, width)),
   ].join('\n')
 }
 

@@ -26,10 +26,11 @@ export async function round(): Promise<Round> {
   const seen = await Promise.all(pids.map((pid) => examined(pid, tables)))
   const unreadable = seen.filter((each) => each === 'unreadable').length
   const all = seen.filter((each) => each !== 'unreadable' && each !== undefined)
+  // Each of them is seen from every process, a moment later with other numbers.
   const around = new Map(
     all
       .flatMap((each) => [...each.findings.filter(isShared), ...each.around])
-      .map((finding) => [finding.says, finding]),
+      .map((finding) => [`${finding.rule} ${finding.endpoint}`, finding]),
   )
   const processes = all
     .map((each) => {
@@ -42,12 +43,9 @@ export async function round(): Promise<Round> {
         Number(b.process.isNode) - Number(a.process.isNode) ||
         socketsIn(b) - socketsIn(a),
     )
-  const verdict = worst(
-    [...processes, ...[...around.values()].map(({ severity }) => ({ verdict: severity }))].map(
-      (each) => each.verdict,
-    ),
-  )
-  return { verdict, processes, around: [...around.values()], unreadable }
+  const shared = [...around.values()]
+  const verdict = worst([...processes.map((each) => each.verdict), ...shared.map(({ severity }) => severity)])
+  return { verdict, processes, around: shared, unreadable }
 }
 
 /** Undefined: without TCP connections, or ended while the others were looked at. */
@@ -111,11 +109,8 @@ export function roundReport({ processes, around, unreadable }: Round, width: num
     ...shown.flatMap(({ process: { name, pid }, findings }) =>
       findings.flatMap((finding) => ['', `${name}, process ${pid}`, ...findingLines(finding, width)]),
     ),
-    ...around.flatMap((finding) => [
-      '',
-      'All processes of this network namespace',
-      ...findingLines(finding, width),
-    ]),
+    ...(around.length === 0 ? [] : ['', 'In the network namespace, of no single process:']),
+    ...around.flatMap((finding) => findingLines(finding, width)),
     ...(shown.length === 0 ? [] : ['', 'More about one of them: drained doctor PID']),
   ].join('\n')
 }

@@ -48,11 +48,17 @@ export function parseStat(
 export function nameOf(cmdline: string, otherwise: string): string {
   const [program = '', ...args] = cmdline.split('\0')
   const base = path.basename(program.split(' ')[0] ?? '')
-  const script = args.find((each) => /^[^-].*\.[cm]?[jt]s$/.test(each) && !each.includes('://'))
+  const script = args.find(
+    (each, at) =>
+      /^[^-].*\.[cm]?[jt]s$/.test(each) && !each.includes('://') && !preloads.test(args[at - 1] ?? ''),
+  )
   return printable(
     [base === '' ? otherwise : base, ...(script === undefined ? [] : [path.basename(script)])].join(' '),
   )
 }
+
+/** Options of Node whose value is a module, but not the program. */
+const preloads = /^(-r|--require|--import|--loader|--experimental-loader)$/
 
 /** The inode of a socket, from a link in /proc/PID/fd such as "socket:[12345]". */
 export function socketInode(link: string): number | undefined {

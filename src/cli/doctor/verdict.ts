@@ -4,13 +4,15 @@ import type { Peer } from './peers.ts'
 export type Severity = 'warning' | 'sick'
 
 /** When a rule speaks, and why then. */
-interface Limits {
+export interface Limits {
   readonly warning: number
   readonly sick: number
   readonly reason: string
 }
 
-export const rules = {
+export type Rule = 'unread' | 'close-wait' | 'syn-sent' | 'ports' | 'time-wait' | 'pool' | 'files'
+
+export const rules: Readonly<Record<Rule, Limits>> = {
   unread: {
     warning: 4,
     sick: 32,
@@ -52,9 +54,7 @@ export const rules = {
     reason:
       'percent of the limit of open files; at the limit every connection, file and DNS lookup fails with EMFILE',
   },
-} as const satisfies Record<string, Limits>
-
-export type Rule = keyof typeof rules
+}
 
 export interface Finding {
   readonly rule: Rule
