@@ -34,7 +34,9 @@ async function listening(server: net.Server, host = '127.0.0.1'): Promise<number
 }
 
 const large = (): http.Server => http.createServer((_, response) => response.end(Buffer.alloc(1 << 20)))
-const small = (): http.Server => http.createServer((_, response) => response.end('hello'))
+/** Says how long it keeps connections, and clients believe it: none is closed while somebody looks. */
+const small = (): http.Server =>
+  http.createServer({ keepAliveTimeout: 600_000 }, (_, response) => response.end('hello'))
 
 async function diagnosed(pid: number): Promise<Diagnosis & { code: number }> {
   const { code, stdout, stderr } = await drained(['doctor', String(pid), '--json'])
@@ -198,7 +200,7 @@ time.sleep(60)`
     const text = await drained(['doctor'])
     expect(text.stdout).toMatch(new RegExp(`node patient.ts +${sick.pid} +12 +12 +12 .* sick`))
     expect(text.stdout).toContain(`node patient.ts, process ${sick.pid}\nsick     127.0.0.1:${port}`)
-  })
+  }, 60_000)
 
   test('--watch looks again, and ends with --count, with Ctrl-C and with the process', async () => {
     const port = await listening(small())
@@ -225,7 +227,7 @@ time.sleep(60)`
     const { code: end, stderr } = await ending
     // The end may come before the first look.
     expect([`0 Process ${pid} has ended.\n`, `66 There is no process ${pid}\n`]).toContain(`${end} ${stderr}`)
-  })
+  }, 60_000)
 
   test.skipIf(!has('script', '--version'))(
     'on a terminal there is colour, unless NO_COLOR is set',
