@@ -98,15 +98,32 @@ export interface RetryEvent {
   readonly gaveUp: 'attempts' | 'total' | 'retry-after' | 'budget' | 'body' | undefined
 }
 
+/** Message of `drained:wait`: one per request, when its waiting for a connection is over. */
+export interface WaitEvent {
+  readonly client: string
+  readonly origin: string
+  /** Milliseconds from the call to the connection, the making of one included. */
+  readonly waited: number
+  /** It is the first request of a connection, or follows others on it, or has been given up without one. */
+  readonly connection: 'opened' | 'reused' | 'none'
+}
+
 /** Messages by channel name. */
 export interface Events {
   'drained:body': BodyEvent
   'drained:connection': ConnectionEvent
   'drained:reclaim': ReclaimEvent
   'drained:retry': RetryEvent
+  'drained:wait': WaitEvent
 }
 
-const names = ['drained:body', 'drained:connection', 'drained:reclaim', 'drained:retry'] as const
+const names = [
+  'drained:body',
+  'drained:connection',
+  'drained:reclaim',
+  'drained:retry',
+  'drained:wait',
+] as const
 const outlets = Object.fromEntries(
   names.map((name) => [name, { channel: diagnostics.channel(name), debug: createDebug(name) }]),
 ) as Record<keyof Events, { channel: diagnostics.Channel; debug: createDebug.Debugger }>

@@ -45,7 +45,13 @@ test('docs/stats-and-events.md has every channel, message field and reason', () 
     .matchAll(/\| '([\w-]+)'/g)
   const fields = events.matchAll(/^ {2}readonly (\w+): /gm)
   for (const [, name] of [...reasons, ...fields]) expect(page).toContain(`\`${name}\``)
-  for (const channel of ['drained:body', 'drained:connection', 'drained:reclaim', 'drained:retry']) {
+  for (const channel of [
+    'drained:body',
+    'drained:connection',
+    'drained:reclaim',
+    'drained:retry',
+    'drained:wait',
+  ]) {
     expect(page).toContain(channel)
     expect(events).toContain(`'${channel}'`)
   }

@@ -150,6 +150,7 @@ export class Body extends Sending implements Handler, TurnTask {
     }
     this.leavePool()
     if (state === 'waiting') {
+      if (this.wire === null) this.origin.noteUnconnected(this)
       this.state = 'done'
       this.opts = undefined
     } else {

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import { errors } from 'undici'
 import type { BusyPool } from '../errors.ts'
-import { type EndedBy, publish, type Outcome, type Reason, redactUrl } from '../events.ts'
+import { type EndedBy, publish, type Outcome, type Reason, redactUrl, type WaitEvent } from '../events.ts'
 import { Deferred, patience, type Sendable } from './deferred.ts'
 import { endStreamsByCancel, isHttp2 } from './internals.ts'
 import { type Keeping, margin, newKeeping, noteKeepAlive } from './keep-alive.ts'
@@ -176,6 +176,7 @@ export class Origin {
 
   /** Given up while it waited. A place it has in the pool it keeps until undici lets go of it. */
   abandon(body: Tracked): void {
+    this.noteUnconnected(body)
     body.roster?.remove(body)
   }
 
@@ -208,12 +209,13 @@ export class Origin {
   }
 
   /** The request is written to this socket. Returns true if the socket is new here. */
-  attach(socket: Socket): boolean {
+  attach(body: Tracked, socket: Socket): boolean {
     const known = this.#connections.get(socket)
     if (known !== undefined) {
       known.requests++
       if (known.active++ === 0) this.#busy++
       this.counts.reused++
+      this.#publishWait(body, 'reused')
       return false
     }
     const connection: Connection = {
@@ -234,6 +236,7 @@ export class Origin {
     this.counts.opened++
     const { localPort } = socket
     this.#publish('opened', connection, localPort)
+    this.#publishWait(body, 'opened')
     socket.once('close', () => {
       this.forget(socket)
       this.#publish('closed', connection, localPort)
@@ -280,6 +283,20 @@ export class Origin {
       localPort,
       requests: connection.requests,
       reset: connection.reset,
+    }))
+  }
+
+  /** The request is over, and never had a connection. */
+  noteUnconnected(body: Tracked): void {
+    this.#publishWait(body, 'none')
+  }
+
+  #publishWait(body: Tracked, connection: WaitEvent['connection']): void {
+    publish('drained:wait', () => ({
+      client: this.scope.client,
+      origin: this.name,
+      waited: performance.now() - body.since,
+      connection,
     }))
   }
 

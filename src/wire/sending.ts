@@ -166,7 +166,7 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
 
   onSocket(socket: Socket): void {
     this.socket = socket
-    this.#isOnReused = !this.origin.attach(socket)
+    this.#isOnReused = !this.origin.attach(this, socket)
     if (this.#isOnReused && this.origin.isStale(socket) && isWhole(this.opts?.body)) {
       // A program that was busy for long: the timer that closes such a connection is late, too. What is written now goes nowhere.
       this.#isUnsent = true

@@ -47,6 +47,8 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
   #state: State = 'waiting'
   #inbox: Inbox | undefined
   #isLookDue = false
+  /** It has been written, or is about to be. */
+  #isConnected = false
   /** What a reader who comes too late gets. */
   #reclaimed: Error | undefined
   #wire: Wire | undefined
@@ -76,14 +78,23 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     const origin = this.#origin
     origin.start(this)
     if (!socket.connecting) {
-      attach(origin, socket)
+      this.#attach(socket)
       return
     }
     const started = performance.now()
     socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
-      attach(origin, socket)
+      this.#attach(socket)
       origin.noteConnect(performance.now() - started)
     })
+  }
+
+  /** A socket that is upgraded belongs to somebody else from then on. */
+  #attach(socket: Socket): void {
+    this.#isConnected = true
+    const origin = this.#origin
+    if (!origin.attach(this, socket)) return
+    noteListener(socket, socket.listeners('close').at(-1))
+    socket.once('agentRemove', () => origin.forget(socket))
   }
 
   onResponse(response: IncomingMessage): void {
@@ -157,7 +168,10 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
 
   /** The request is over for Node, and so is its connection unless it is parted. */
   onClose(): void {
-    if (this.#state === 'waiting') this.#state = 'done'
+    if (this.#state === 'waiting') {
+      this.#state = 'done'
+      if (!this.#isConnected) this.#origin.noteUnconnected(this)
+    }
     if (this.#state === 'open' && this.#box.hasArrived) this.#receive()
     if (this.#state !== 'draining') this.#leave()
   }
@@ -375,11 +389,4 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     this.#inbox?.drop(this)
     this.#account.close(outcome, reason)
   }
-}
-
-/** A socket that is upgraded belongs to somebody else from then on. */
-function attach(origin: Origin, socket: Socket): void {
-  if (!origin.attach(socket)) return
-  noteListener(socket, socket.listeners('close').at(-1))
-  socket.once('agentRemove', () => origin.forget(socket))
 }
