@@ -45,16 +45,9 @@ test('docs/stats-and-events.md has every channel, message field and reason', () 
     .matchAll(/\| '([\w-]+)'/g)
   const fields = events.matchAll(/^ {2}readonly (\w+): /gm)
   for (const [, name] of [...reasons, ...fields]) expect(page).toContain(`\`${name}\``)
-  for (const channel of [
-    'drained:body',
-    'drained:connection',
-    'drained:reclaim',
-    'drained:retry',
-    'drained:wait',
-  ]) {
-    expect(page).toContain(channel)
-    expect(events).toContain(`'${channel}'`)
-  }
+  const channels = [...events.matchAll(/^ {2}'(drained:\w+)': /gm)].map(([, name]) => name as string)
+  expect(channels.length).toBeGreaterThan(5)
+  for (const channel of channels) expect(page).toContain(`\`${channel}\``)
 })
 
 test('docs/register.md has every environment variable, with its option and default', () => {
