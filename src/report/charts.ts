@@ -23,6 +23,7 @@ export function socketsChart(samples: readonly Sample[]): Markup {
   }
   const ticks = ticksTo(Math.max(most.sockets, most.waiting, 1))
   const top = ticks.at(-1) ?? 1
+  const times = stepsTo(end).filter((at) => at <= end)
   const line = (pick: (sample: Sample) => number): string =>
     shown
       .map((each, i) => {
@@ -49,7 +50,7 @@ export function socketsChart(samples: readonly Sample[]): Markup {
         ${most.waiting > 0 ? html`<path class="line waiting" d="${line((each) => each.waiting)}" />` : html``}
       </svg>
       <div class="x" aria-hidden="true">
-        ${[0, 0.25, 0.5, 0.75, 1].map((part) => html`<span>${part === 0 ? '0' : duration(end * part * 1_000)}</span>`)}
+        ${times.map((at) => html`<span style="left:${round((at / end) * 100)}%">${at === 0 ? '0' : duration(at * 1_000)}</span>`)}
       </div>
     </div>
     <p class="legend">
@@ -121,7 +122,10 @@ export function waitsChart({ buckets, count, longest }: Waits): Markup {
   return html`<div class="columns" id="waits-chart">
     <div class="counts" aria-hidden="true">
       ${buckets.map(
-        (value) => html`<span style="bottom:${round((value / top) * 100)}%">${number(value)}</span>`,
+        (value, i) =>
+          html`<span style="left:${round((i / buckets.length) * 100)}%;bottom:${round((value / top) * 100)}%"
+            >${number(value)}</span
+          >`,
       )}
     </div>
     <svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" role="img" aria-label="${title}">
@@ -144,9 +148,12 @@ export function waitsChart({ buckets, count, longest }: Waits): Markup {
 
 const round = (value: number): number => Number(value.toFixed(1))
 
-/** From 0, three to six whole numbers that are easy to read. */
-export function ticksTo(most: number): number[] {
-  const rough = Math.max(1, most / 4)
+/** Whole numbers that are easy to read, from 0 to what is not below `most`. */
+export const ticksTo = (most: number): number[] => stepsTo(most, 1)
+
+/** From three to six of them, unless they had to be smaller than `least`. */
+function stepsTo(most: number, least = 0): number[] {
+  const rough = Math.max(least, most / 4)
   const power = 10 ** Math.floor(Math.log10(rough))
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((each) => each >= rough) ?? rough
   return Array.from({ length: Math.ceil(most / step) + 1 }, (_, i) => i * step)

@@ -8,6 +8,7 @@ import { EventEmitter } from 'node:events'
 /** What ends a process that does not listen to it, and can be listened to. */
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 type Signal = (typeof signals)[number]
+const isOurs = (event: string | symbol): event is Signal => (signals as readonly unknown[]).includes(event)
 
 /** What Node itself knows, us included. */
 const known = EventEmitter.prototype
@@ -29,8 +30,7 @@ export function atEnd(report: (how: string) => void): void {
   }
   const rearm = (event: string | symbol, listener: unknown): void => {
     // Node lets go of a signal when the last listener it can see is gone.
-    if (!signals.includes(event as Signal) || listener === onSignal || process.listenerCount(event) > 0)
-      return
+    if (!isOurs(event) || listener === onSignal || process.listenerCount(event) > 0) return
     process.removeListener(event, onSignal)
     process.prependListener(event, onSignal)
   }

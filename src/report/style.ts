@@ -20,7 +20,7 @@ dt,small{color:var(--soft);font-size:.8125rem}dd b{display:block;font-size:1.6re
 .plot{display:grid;grid-template-columns:auto minmax(0,1fr);column-gap:.6rem;padding-top:.5rem;font-size:.75rem;color:var(--soft)}
 .plot svg{width:100%;height:14rem;display:block;overflow:visible}
 .y{position:relative;min-width:1.6rem}.y span{position:absolute;right:0;transform:translateY(50%);font-variant-numeric:tabular-nums}
-.x{grid-column:2;display:flex;justify-content:space-between;padding-top:.4rem}
+.x{grid-column:2;position:relative;height:1.6rem}.x span{position:absolute;top:.4rem;transform:translateX(-50%);white-space:nowrap}
 .grid,.axis{stroke:var(--line);stroke-width:1;vector-effect:non-scaling-stroke}
 .line{fill:none;stroke-width:2;vector-effect:non-scaling-stroke;stroke-linejoin:round}
 .line.sockets{stroke:var(--sockets)}.line.waiting{stroke:var(--waiting);stroke-dasharray:5 3}.fill-sockets{fill:var(--sockets);opacity:.12}
@@ -36,17 +36,17 @@ rect.read{fill:var(--read)}rect.drained{fill:var(--drained)}rect.closed{fill:var
 .columns{position:relative;padding-top:1.4rem;font-size:.75rem;color:var(--soft)}
 .columns svg{width:100%;height:9rem;display:block}.columns rect{fill:var(--sockets)}
 .columns rect.wait-3,.columns rect.wait-4,.columns rect.wait-5{fill:var(--waiting)}
-.counts{position:absolute;left:0;right:0;top:1.4rem;height:9rem;display:grid;grid-template-columns:repeat(6,1fr)}
-.counts span{position:relative;align-self:end;text-align:center;color:var(--fg);font-variant-numeric:tabular-nums;height:0;line-height:0;top:-.7rem}
+.counts{position:absolute;left:0;right:0;top:1.4rem;height:9rem}
+.counts span{position:absolute;width:calc(100%/6);text-align:center;color:var(--fg);font-variant-numeric:tabular-nums}
 .steps{display:grid;grid-template-columns:repeat(6,1fr);text-align:center;padding-top:.35rem;line-height:1.25}.steps span{padding:0 .15rem;overflow-wrap:normal}
 figure .note{margin-top:.8rem}
 table{border-collapse:collapse;width:100%;font-size:.875rem;margin-top:.9rem}
 caption{text-align:left;color:var(--soft);font-size:.8125rem;padding-bottom:.2rem}
 td,th{padding:.35rem .5rem;border-bottom:1px solid var(--line);text-align:right;font-weight:400;vertical-align:baseline;font-variant-numeric:tabular-nums}
-thead th{color:var(--soft);font-size:.8125rem}th:first-child{text-align:left;padding-left:0}td:last-child,th:last-child{padding-right:0}tbody tr:last-child>*{border-bottom:0}
+thead th{color:var(--soft);font-size:.8125rem}td,thead th{white-space:nowrap}th:first-child{text-align:left;padding-left:0}td:last-child,th:last-child{padding-right:0}tbody tr:last-child>*{border-bottom:0}
 details{margin-top:.8rem;font-size:.875rem}summary{cursor:pointer;color:var(--soft);width:fit-content}
 summary:focus-visible{outline:2px solid var(--sockets);outline-offset:3px;border-radius:.2rem}
-.leaks{margin-top:.8rem;display:grid;gap:.9rem}.leaks li{border-left:3px solid var(--waiting);padding-left:.9rem}
+.leaks{margin-top:.8rem;display:grid;gap:.9rem}.leaks>li{border-left:3px solid var(--waiting);padding-left:.9rem}
 .place span,code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.875em}
 pre{margin:.4rem 0;padding:.6rem .8rem;background:var(--code);border-radius:.4rem;white-space:pre-wrap}
 .origins th small{display:block}.origins{margin-top:0}.origins th:first-child{min-width:10rem}.origins td{white-space:nowrap}

@@ -46,7 +46,7 @@ export function textReport(report: Report): string {
     lines.push(...starvation.holders.slice(0, mostHolders).map((holder) => `      ${holderOf(holder)}`))
   }
   for (const leak of leaks.slice(0, mostLeaks)) {
-    lines.push('', `  forgotten ${timesOf(leak)} times at ${placeOf(leak)}`)
+    lines.push('', `  forgotten ${timesOf(leak)} at ${placeOf(leak)}`)
     if (leak.source !== undefined) lines.push(`      ${leak.source}`)
     lines.push(`      ${requestOf(leak)}, ${unreadOf(leak)}, ${costOf(leak)}, ${finderOf(leak)}`)
   }

@@ -82,7 +82,7 @@ export const finderOf = ({ foundBy }: LeakReport): string => finders[foundBy] ??
 
 /** Leaks are told of when there are 1, 10, 100 and so on. */
 export const timesOf = ({ count }: LeakReport): string =>
-  count === 1 ? '1 or more' : `${number(count)} or more`
+  count === 1 ? 'once or more' : `${number(count)} times or more`
 
 export const costOf = ({ heldConnection }: LeakReport): string =>
   heldConnection ? 'it kept a connection' : 'it cost only memory'
@@ -113,7 +113,8 @@ export function findings(report: Report): string[] {
     found.push(
       `${plural(total.reclaimed, 'untouched body was', 'untouched bodies were')} taken back because requests waited for a connection.`,
     )
-  if (total.starved > 0) found.push(`${plural(total.starved, 'time')} requests waited long for a connection.`)
+  if (total.starved > 0)
+    found.push(`Requests waited for long, ${plural(total.starved, 'time')}: see who kept the connections.`)
   if (total.unsent > 0) found.push(`${plural(total.unsent, 'request')} ended without a connection.`)
   return found
 }
