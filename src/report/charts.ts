@@ -23,7 +23,7 @@ export function socketsChart(samples: readonly Sample[]): Markup {
   }
   const ticks = ticksTo(Math.max(most.sockets, most.waiting, 1))
   const top = ticks.at(-1) ?? 1
-  const times = stepsTo(end).filter((at) => at <= end)
+  const times = timesTo(end)
   const line = (pick: (sample: Sample) => number): string =>
     shown
       .map((each, i) => {
@@ -142,19 +142,30 @@ export function waitsChart({ buckets, count, longest }: Waits): Markup {
       })}
       <line class="axis" x1="0" x2="${width}" y1="${height}" y2="${height}" />
     </svg>
-    <div class="steps" aria-hidden="true">${stepNames.map((name) => html`<span>${name}</span>`)}</div>
+    <div class="steps" aria-hidden="true">
+      ${stepNames.map((name) => html`<span>${name.replaceAll(' ', '\u00a0')}</span>`)}
+    </div>
   </div>`
 }
 
 const round = (value: number): number => Number(value.toFixed(1))
 
-/** Whole numbers that are easy to read, from 0 to what is not below `most`. */
-export const ticksTo = (most: number): number[] => stepsTo(most, 1)
+const easy = [5, 2, 1, 0.5]
 
-/** From three to six of them, unless they had to be smaller than `least`. */
-function stepsTo(most: number, least = 0): number[] {
-  const rough = Math.max(least, most / 4)
-  const power = 10 ** Math.floor(Math.log10(rough))
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((each) => each >= rough) ?? rough
+/** Whole numbers that are easy to read, from 0 to what is not below `most`. */
+export function ticksTo(most: number): number[] {
+  const step = Math.max(1, stepFor(most))
   return Array.from({ length: Math.ceil(most / step) + 1 }, (_, i) => i * step)
+}
+
+/** Times that are easy to read, from 0 to what is not beyond `end`. */
+export function timesTo(end: number): number[] {
+  const step = stepFor(end)
+  return Array.from({ length: Math.floor(end / step) + 1 }, (_, i) => i * step)
+}
+
+/** Three to seven of them fit. */
+function stepFor(most: number): number {
+  const power = 10 ** Math.floor(Math.log10(most / 3))
+  return (easy.find((factor) => factor * power <= most / 3) ?? 1) * power
 }

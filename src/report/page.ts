@@ -87,7 +87,7 @@ function tiles({ total, leaks }: Report): Markup {
     ['connections', number(sockets.opened), `at most ${number(sockets.most)} at once`],
     ['reused', number(sockets.reused), 'found one open'],
     ['reset', number(sockets.reset), 'not worth draining'],
-    ['bodies', number(ended), `${number(ended - countOf(bodies.read))} not read to the end`],
+    ['bodies', number(ended), `${number(ended - countOf(bodies.read))} not read`],
     ['forgotten', number(leaked), leaks.length === 0 ? 'none found' : `at ${plural(leaks.length, 'place')}`],
   ]
   return html`<dl class="tiles">
