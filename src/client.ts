@@ -5,11 +5,14 @@
  *                                      → fetch/foreign (with a fetch of somebody else's) → wire/drain → wire/foreign → that fetch
  */
 import { type Dispatcher, errors } from 'undici'
+import type { Trace } from './call-site.ts'
 import { baseOf } from './fetch/address.ts'
 import { type CallDefaults, type Fetch, type FetchInit, fetchOn, type Route, routeTo } from './fetch/fetch.ts'
 import { fetchForeign } from './fetch/foreign.ts'
+import type { OwnedResponse } from './fetch/response.ts'
+import { collectGarbage } from './garbage.ts'
+import { Leaks } from './leaks.ts'
 import { Retries, type RetryStats } from './retry/retries.ts'
-import type { Attempt } from './retry/retry.ts'
 import {
   clientDefaults,
   type ClientOptions,
@@ -63,7 +66,8 @@ export function createClient(options?: ClientOptions): Client {
   const { decompress = clientDefaults.decompress } = resolved
   const isOwn = resolved.dispatcher === undefined && resolved.fetch === undefined
   const limit = isOwn ? (resolved.connections ?? clientDefaults.connections) : undefined
-  const drain = createDrain(resolved.drain, name, limit)
+  const leaks = resolved.leaks === 'off' ? undefined : new Leaks(name, resolved.leaks)
+  const drain = createDrain(resolved.drain, { client: name, limit, warn: resolved.queue.warn, leaks })
   const defaults: CallDefaults = {
     origin: origin === undefined ? undefined : baseOf(origin),
     headers,
@@ -81,9 +85,22 @@ export function createClient(options?: ClientOptions): Client {
   /** undici rejects the close of what is gone; `await using` closes again after whoever did it by hand. */
   let ended: Promise<void> | undefined
 
+  function fetch(input: Input, init?: FetchInit | RequestInit): Promise<OwnedResponse> {
+    const given = init as FetchInit | undefined
+    const trace = leaks?.trace(fetch)
+    if (!retries.concern(given)) return transport.attempt(input, given, undefined, trace)
+    const attempt: Transport['attempt'] =
+      trace === undefined
+        ? transport.attempt
+        : (target, changed, since) => transport.attempt(target, changed, since, trace)
+    return retries.run(attempt, input, given)
+  }
+
   async function end(): Promise<void> {
     drain.stop()
     retries.stop(new errors.ClientClosedError())
+    // So that what a test has forgotten is found before it ends.
+    if (resolved.leaks === 'throw') await collectGarbage()
     await transport.close()
   }
 
@@ -98,12 +115,7 @@ export function createClient(options?: ClientOptions): Client {
   return {
     name,
     dispatcher: transport.dispatcher,
-    fetch(input: string | URL | Request, init?: FetchInit | RequestInit) {
-      const given = init as FetchInit | undefined
-      return retries.concern(given)
-        ? retries.run(transport.attempt, input, given)
-        : transport.attempt(input, given)
-    },
+    fetch,
     stats: () => ({ ...drain.stats(), retries: retries.stats() }),
     close,
     destroy(error) {
@@ -115,10 +127,17 @@ export function createClient(options?: ClientOptions): Client {
   }
 }
 
+type Input = string | URL | Request
+
 /** How one attempt is made, and what has to be closed for it. */
 interface Transport {
   readonly dispatcher: Dispatcher
-  readonly attempt: Attempt
+  readonly attempt: (
+    input: Input,
+    init: FetchInit | undefined,
+    since?: number,
+    trace?: Trace,
+  ) => Promise<OwnedResponse>
   close(): Promise<void>
   destroy(error?: Error): Promise<void>
 }
@@ -142,11 +161,11 @@ function onPool(options: ResolvedClient, drain: Drain, defaults: CallDefaults): 
 
   return {
     dispatcher,
-    attempt(input, init, since) {
+    attempt(input, init, since, trace) {
       const chosen = chosenBy(init)
       return chosen === undefined
-        ? fetchOn(own, input, init, defaults, since)
-        : fetchOn(routeOf(chosen), input, init, elsewhere, since)
+        ? fetchOn(own, input, init, defaults, since, trace)
+        : fetchOn(routeOf(chosen), input, init, elsewhere, since, trace)
     },
     async close() {
       if (owned) await pool.close()
@@ -163,7 +182,8 @@ function onFetch(fetch: FetchLike, drain: Drain, defaults: CallDefaults): Transp
   const dispatch = drain.interceptor(foreign.dispatch)
   return {
     dispatcher: foreign.dispatcher,
-    attempt: (input, init, since) => fetchForeign(dispatch, fetch, input, init, defaults, since),
+    attempt: (input, init, since, trace) =>
+      fetchForeign(dispatch, fetch, input, init, defaults, since, trace),
     close: () => foreign.close(),
     destroy: async (error) => foreign.destroy(error),
   }

@@ -75,6 +75,8 @@ export interface ReclaimEvent {
   readonly received: number
   /** Requests waiting for a connection at that moment. */
   readonly waiting: number
+  /** `function (file:line:column)` of its call, if that was captured. */
+  readonly callSite: string | undefined
 }
 
 /** Message of `drained:retry`: an attempt has failed, and another one follows, or why none does. */

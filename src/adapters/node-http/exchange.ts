@@ -9,14 +9,14 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { BodyReclaimedError } from '../../errors.ts'
-import { type EndedBy, type Outcome, publish, type Reason } from '../../events.ts'
+import { type EndedBy, type HolderState, type Outcome, publish, type Reason } from '../../events.ts'
 import type { ResolvedDrain } from '../../options.ts'
 import { atTurnEnd, type TurnTask } from '../../turn.ts'
 import { Account } from '../../wire/account.ts'
 import type { Decision } from '../../wire/decision.ts'
 import type { Waiting } from '../../wire/held.ts'
 import { closeByReset } from '../../wire/internals.ts'
-import { leastForSpeed, type Origin, type Tracked } from '../../wire/origin.ts'
+import { type Holding, leastForSpeed, type Origin, type Tracked } from '../../wire/origin.ts'
 import { Rostered } from '../../wire/roster.ts'
 import { Draining, howToEnd } from '../../wire/settle.ts'
 import { type Hooked, hookRequest, hookResponse, node } from './hooks.ts'
@@ -66,6 +66,17 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
 
   get path(): string {
     return this.#account.path
+  }
+
+  get holding(): Holding {
+    const { method, received } = this.#account
+    return { state: this.#holderState, method, received, site: undefined }
+  }
+
+  get #holderState(): HolderState {
+    if (this.#state === 'waiting') return 'unanswered'
+    if (this.#state === 'draining') return 'draining'
+    return this.#inbox?.isTouched === false ? 'untouched' : 'reading'
   }
 
   onAdmitted(): void {}
@@ -222,7 +233,14 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     if (this.#state !== 'open' || this.#message.readableFlowing !== null) return
     const { name, scope, waiting } = this.#origin
     const facts = { origin: name, age, received: this.#account.received }
-    publish('drained:reclaim', () => ({ ...facts, ...this.#account.request, client: scope.client, waiting }))
+    publish('drained:reclaim', () => ({
+      ...facts,
+      ...this.#account.request,
+      client: scope.client,
+      waiting,
+      callSite: undefined,
+    }))
+    this.#account.find('reclaim', this.startedAt, true, undefined)
     this.#reclaimed = new BodyReclaimedError(facts)
     this.#giveUp('reclaim', true)
   }
@@ -273,7 +291,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
   #receive(): void {
     this.#state = 'received'
     if (this.#account.received === 0) this.#settle('read', 'complete')
-    else this.#box.bequeath()
+    else this.#box.bequeath(this.startedAt)
   }
 
   /** Undefined if the socket is gone already. */

@@ -1,0 +1,109 @@
+/**
+ * Leaks of one client: which calls are traced, and what is told of a body that nobody ended. A call that is not traced costs a decrement.
+ */
+import { Trace, textOf } from './call-site.ts'
+import { BodyLeakedError } from './errors.ts'
+import { type CallSite, type LeakEvent, publish, redactUrl } from './events.ts'
+import type { LeakMode } from './options.ts'
+
+/** A leak as the wire knows it. */
+export type Found = Omit<LeakEvent, 'client' | 'count' | 'callSite'>
+
+/** Calls traced at once: the first of a client, and those that follow a leak nobody could name. */
+const burst = 256
+/** A busy client traces one call in so many: at 3 µs, about one per cent of a small call. */
+const every = 10
+/** Calls traced in a millisecond all the same, so that a client of less than 250 calls per second traces them all. */
+const perMs = 0.25
+/** Milliseconds between two bursts: in all, less than a thousandth of the time. */
+const between = 1_000
+/** Call sites that are counted; the one that has been silent longest is forgotten. */
+const maxCounted = 1_000
+
+export type Watcher = (leak: LeakEvent) => void
+
+const watchers = new Set<Watcher>()
+
+/** Until the function it returns is called, every call of every client is traced, and every leak told to `watcher`. */
+export function watchLeaks(watcher: Watcher): () => void {
+  watchers.add(watcher)
+  return () => void watchers.delete(watcher)
+}
+
+export class Leaks {
+  readonly #client: string
+  readonly #throws: boolean
+  readonly #counts = new Map<string, number>()
+  /** Calls to be traced, one after another. */
+  #left: number
+  /** Calls until the next one that is traced. */
+  #skip = 0
+  #refilledAt = 0
+  #burstAt = -Infinity
+
+  constructor(client: string, mode: Exclude<LeakMode, 'off'>) {
+    this.#client = client
+    this.#throws = mode === 'throw'
+    this.#left = mode === 'sample' ? burst : Infinity
+  }
+
+  /** @param fetch the function whose caller is to be named */
+  trace(fetch: object): Trace | undefined {
+    if (this.#left > 0) this.#left--
+    else if (--this.#skip <= 0) this.#refill()
+    else if (watchers.size === 0) return undefined
+    return new Trace(fetch)
+  }
+
+  /** By chance: calls that alternate would meet a fixed interval at the same one for ever. */
+  #refill(): void {
+    const now = performance.now()
+    this.#left = Math.min(burst, Math.floor((now - this.#refilledAt) * perMs))
+    this.#refilledAt = now
+    this.#skip = 1 + Math.floor(Math.random() * (2 * every - 1))
+  }
+
+  /** Something is wrong, and nobody knows where: the next calls are traced. */
+  wonder(): void {
+    const now = performance.now()
+    if (now - this.#burstAt < between) return
+    this.#burstAt = now
+    this.#left = Math.max(this.#left, burst)
+  }
+
+  report(found: Found): void {
+    if (found.site === undefined) this.wonder()
+    const callSite = found.site && textOf(found.site)
+    const count = this.#count(callSite ?? `${found.method} ${found.origin}${shapeOf(found.path)}`)
+    const event = (): LeakEvent => ({
+      ...found,
+      path: redactUrl(found.path),
+      client: this.#client,
+      count,
+      callSite,
+    })
+    if (/^10*$/.test(String(count))) publish('drained:leak', event)
+    for (const watcher of watchers) watcher(event())
+    if (!this.#throws || watchers.size > 0) return
+    const error = new BodyLeakedError(event())
+    queueMicrotask(() => {
+      throw error
+    })
+  }
+
+  #count(key: string): number {
+    const count = (this.#counts.get(key) ?? 0) + 1
+    this.#counts.delete(key)
+    this.#counts.set(key, count)
+    const [oldest] = this.#counts.keys()
+    if (this.#counts.size > maxCounted) this.#counts.delete(oldest as string)
+    return count
+  }
+}
+
+/** A path without its query, numbers and ids, which differ from call to call. */
+export const shapeOf = (path: string): string => path.replace(/\?.*$/s, '').replace(/[^/]*\d[^/]*/g, '*')
+
+/** What calls and bodies have in common, for whoever groups them. */
+export const keyOf = (site: CallSite | undefined, method: string, path: string): string =>
+  site === undefined ? `${method} ${shapeOf(path)}` : textOf(site)
