@@ -31,7 +31,9 @@ export function textReport(report: Report): string {
   const lines = [
     '',
     `drained: ${report.program}, ${duration(report.seconds * 1_000)}, ${report.ended} (pid ${report.pid}, Node ${report.node})`,
-    ...summary(total).map((line) => `  ${line}`),
+    ...(total.waits.count === 0
+      ? ['  no request that drained has seen']
+      : summary(total).map((line) => `  ${line}`)),
   ]
   if (total.waits.count > 0)
     lines.push(

@@ -111,6 +111,21 @@ export function exampleReport(): Report {
   }
 }
 
+/** Of a program that has done nothing. */
+export function emptyReport(): Report {
+  const tally = new Tally()
+  return {
+    ...exampleReport(),
+    ended: 'exit code 0',
+    seconds: 0.04,
+    total: tally.total(),
+    origins: [],
+    leaks: [],
+    starvations: [],
+    samples: [{ at: 0.04, sockets: 0, waiting: 0 }],
+  }
+}
+
 /** A start, a plateau at the limit with requests piling up, and a calm end. */
 function course(): Sample[] {
   return Array.from({ length: 188 }, (_, i) => {
