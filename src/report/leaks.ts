@@ -3,7 +3,6 @@ import fs from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { CallSite, LeakEvent } from '../events.ts'
 import type { LeakReport } from './model.ts'
-import { redactText } from './redact.ts'
 
 /** Places to look at; whoever has more has enough to do. */
 const mostSites = 200
@@ -28,20 +27,38 @@ export class Leaks {
   all(readLine: (site: CallSite) => string | undefined = readSource): LeakReport[] {
     return [...this.#sites.values()]
       .toSorted((a, b) => b.count - a.count)
-      .map((leak) => ({
-        count: leak.count,
-        client: leak.client,
-        origin: redactText(leak.origin),
-        method: leak.method,
-        path: redactText(leak.path),
-        status: leak.status,
-        unread: leak.unread,
-        age: leak.age,
-        foundBy: leak.foundBy,
-        heldConnection: leak.heldConnection,
-        callSite: leak.callSite === undefined ? undefined : redactText(leak.callSite),
-        source: leak.site === undefined ? undefined : redactSource(readLine(leak.site)),
-      }))
+      .map(
+        ({
+          client,
+          origin,
+          method,
+          path,
+          status,
+          unread,
+          age,
+          foundBy,
+          heldConnection,
+          callSite,
+          ...rest
+        }) => {
+          const source = rest.site === undefined ? undefined : readLine(rest.site)
+          const { count } = rest
+          return {
+            count,
+            client,
+            origin,
+            method,
+            path,
+            status,
+            unread,
+            age,
+            foundBy,
+            heldConnection,
+            callSite,
+            source,
+          }
+        },
+      )
   }
 }
 
@@ -51,16 +68,13 @@ function shapeOf({ client, origin, method, path }: LeakEvent): string {
   return [client, origin, method, plain.replaceAll(/[^/]*\d[^/]*/g, '*')].join(' ')
 }
 
-function redactSource(line: string | undefined): string | undefined {
-  return line === undefined || line === '' ? undefined : redactText(line)
-}
-
 /** The line of source at a call site, trimmed; undefined where there is none to read. Never throws. */
 export function readSource({ file, line }: CallSite): string | undefined {
   try {
     const name = file.startsWith('file:') ? fileURLToPath(file) : file
     if (fs.statSync(name).size > mostBytes) return undefined
-    const text = fs.readFileSync(name, 'utf8').split('\n')[line - 1]?.trim() ?? ''
+    const text = fs.readFileSync(name, 'utf8').split('\n')[line - 1]?.trim()
+    if (text === undefined || text === '') return undefined
     return text.length > mostSource ? `${text.slice(0, mostSource)}…` : text
   } catch {
     return undefined

@@ -3,7 +3,7 @@ import diagnostics from 'node:diagnostics_channel'
 import type { Events } from '../events.ts'
 import { Leaks } from './leaks.ts'
 import type { Report } from './model.ts'
-import { redactText } from './redact.ts'
+import { redactAll } from './redact.ts'
 import { Series } from './series.ts'
 import { Tally } from './tally.ts'
 
@@ -45,8 +45,8 @@ export class Recorder {
   /** @param ended how the program has ended, or `running` */
   report(program: string, ended: string): Report {
     this.#sample()
-    return {
-      program: redactText(program),
+    return redactAll({
+      program,
       node: process.versions.node,
       pid: process.pid,
       started: new Date(this.#started).toISOString(),
@@ -58,7 +58,7 @@ export class Recorder {
       moreLeaks: this.#leaks.more,
       starvations: this.#tally.starvations(),
       samples: this.#series.all(),
-    }
+    })
   }
 
   stop(): void {

@@ -37,6 +37,16 @@ export function redactText(text: string): string {
   return shown
 }
 
+/** The same with every text in a value that JSON could hold. */
+export function redactAll<T>(value: T): T {
+  if (typeof value === 'string') return redactText(value) as T
+  if (Array.isArray(value)) return value.map((each: unknown) => redactAll(each)) as T
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [name, redactAll<unknown>(each)]),
+  ) as T
+}
+
 /** A password may hold a slash or a question mark that nobody has encoded: up to the last `@` of what has a colon before it. */
 function redactUserInfo(url: string): string {
   return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^@\s/?#]*:[^@\s]*@/i, '$1***@')

@@ -10,7 +10,6 @@ import type {
   WaitEvent,
 } from '../events.ts'
 import type { Counts, OriginReport, Starvation } from './model.ts'
-import { redactText } from './redact.ts'
 import { addWait, noWaits, sumOfWaits, type Waits } from './waits.ts'
 
 /** Rows of a report; a crawler's other origins are counted in one. */
@@ -105,19 +104,9 @@ export class Tally {
     return [...this.#rows.values()]
       .flatMap(({ starvation }) => (starvation === undefined ? [] : [starvation]))
       .toSorted((a, b) => b.waited - a.waited)
-      .map(({ client, origin, waited, waiting, limit, open, holders }) => ({
-        client,
-        origin: redactText(origin),
-        waited,
-        waiting,
-        limit,
-        open,
-        holders: holders.map((each) => ({
-          ...each,
-          path: redactText(each.path),
-          callSite: each.callSite === undefined ? undefined : redactText(each.callSite),
-        })),
-      }))
+      .map(({ client, origin, waited, waiting, limit, open, holders }) => {
+        return { client, origin, waited, waiting, limit, open, holders }
+      })
   }
 
   /** The most connections open at once since it was last asked. */
@@ -130,7 +119,7 @@ export class Tally {
   /** Copies, the one with the most requests first. */
   origins(): OriginReport[] {
     return [...this.#rows.values()]
-      .map(({ starvation: _, ...row }) => structuredClone({ ...row, origin: redactText(row.origin) }))
+      .map(({ starvation: _, ...row }) => structuredClone(row))
       .toSorted((a, b) => b.requests - a.requests || b.sockets.opened - a.sockets.opened)
   }
 

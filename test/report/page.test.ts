@@ -18,6 +18,8 @@ function pageOf(name: string, html: string): string {
   return pathToFileURL(file).href
 }
 
+afterAll(() => fs.rmSync(folder, { recursive: true }))
+
 test('nothing in the page can ask for anything', () => {
   const page = pageReport(exampleReport())
   expect(page).toContain(`default-src 'none'`)
@@ -33,7 +35,6 @@ describe.skipIf(chromium === undefined && process.env['CI'] === undefined)('in C
   })
   afterAll(async () => {
     await browser?.[Symbol.asyncDispose]()
-    fs.rmSync(folder, { recursive: true })
   })
 
   const reports = {
