@@ -119,7 +119,7 @@ export class Tally {
   /** Copies, the one with the most requests first. */
   origins(): OriginReport[] {
     return [...this.#rows.values()]
-      .map(({ starvation: _, ...row }) => structuredClone(row))
+      .map((row) => structuredClone({ ...row, starvation: undefined }))
       .toSorted((a, b) => b.requests - a.requests || b.sockets.opened - a.sockets.opened)
   }
 
