@@ -1,5 +1,6 @@
 /** Sockets of this machine towards a remote endpoint, as the kernel counts them (Linux; undefined elsewhere). */
 import fs from 'node:fs'
+import { parseTcp, type Socket } from '../../src/cli/doctor/tcp.ts'
 import type { PortPair } from './task.ts'
 
 export interface Sockets {
@@ -9,33 +10,19 @@ export interface Sockets {
 
 /** By remote port; a client's TIME_WAIT is kept under the port it talked to. */
 export function socketsTo(port: number): Sockets | undefined {
-  return count((_, remote) => remote === port)
+  return count(({ remote }) => remote.port === port)
 }
 
 /** Only these sockets: others of this machine may talk to the same remote port. */
 export function socketsOf(pairs: readonly PortPair[]): Sockets | undefined {
   const known = new Set(pairs.map(([local, remote]) => `${local} ${remote}`))
-  return count((local, remote) => known.has(`${local} ${remote}`))
+  return count(({ local, remote }) => known.has(`${local.port} ${remote.port}`))
 }
 
-function count(matches: (local: number, remote: number) => boolean): Sockets | undefined {
-  let [established, timeWait, known] = [0, 0, false]
-  for (const file of ['/proc/net/tcp', '/proc/net/tcp6']) {
-    let text: string
-    try {
-      text = fs.readFileSync(file, 'utf8')
-    } catch {
-      continue
-    }
-    known = true
-    for (const line of text.split('\n').slice(1)) {
-      const [, local = '', remote = '', state] = line.trim().split(/\s+/)
-      if ((state !== '01' && state !== '06') || !matches(portOf(local), portOf(remote))) continue
-      if (state === '01') established++
-      else timeWait++
-    }
-  }
-  return known ? { established, timeWait } : undefined
+function count(matches: (socket: Socket) => boolean): Sockets | undefined {
+  const tables = ['/proc/net/tcp', '/proc/net/tcp6'].filter((file) => fs.existsSync(file))
+  if (tables.length === 0) return undefined
+  const sockets = tables.flatMap((file) => parseTcp(fs.readFileSync(file, 'utf8'))).filter(matches)
+  const inState = (wanted: Socket['state']): number => sockets.filter(({ state }) => state === wanted).length
+  return { established: inState('ESTABLISHED'), timeWait: inState('TIME_WAIT') }
 }
-
-const portOf = (address: string): number => Number.parseInt(address.split(':')[1] ?? '', 16)

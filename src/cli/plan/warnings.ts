@@ -1,0 +1,48 @@
+/** What is wrong with a plan, in words. Pure. */
+import type { Load, Need, Use } from './need.ts'
+
+/** Above this use of a pool, calls wait noticeably for one another. */
+const busy = 0.8
+
+export function warningsOf(load: Load, need: Need, uses: readonly Use[]): string[] {
+  const { rate, unread, connections } = load
+  const leak = `${number(rate * unread)} responses a second are not read`
+  const warnings: (string | false)[] = [
+    need.inFlight >= connections &&
+      `A pool of ${connections} carries at most ${number(need.capacity)} calls a second; the queue grows without end. It needs ${need.burst}.`,
+    need.inFlight < connections &&
+      need.inFlight > busy * connections &&
+      `A pool of ${connections} is ${percent(need.inFlight / connections)} busy: calls wait. ${need.burst} would take bursts, too.`,
+    need.hangsAfter !== undefined &&
+      `${leak}: after ${duration(need.hangsAfter)} they hold the whole pool of ${connections}, and calls wait for ever.`,
+    need.held === Infinity &&
+      `${leak}, and nothing bounds the pool: sockets grow without end. Bound it, and read or close every response.`,
+    need.hangsAfter === undefined &&
+      need.held > 0 &&
+      need.held !== Infinity &&
+      `${leak}: they hold ${number(need.held)} sockets that do no work.`,
+    ...uses.map(({ supply, share, goneAfter, ports }) =>
+      goneAfter !== undefined
+        ? `${supply.name}: its ${supply.ports} ports are gone after ${duration(goneAfter)}.`
+        : share >= 1
+          ? `${supply.name}: ${ports} ports are needed, ${supply.ports} are there. Connections will fail.`
+          : share >= 0.5 &&
+            `${supply.name}: ${percent(share)} of its ${supply.ports} ports are taken; a burst may take the rest.`,
+    ),
+  ]
+  return warnings.filter((each) => each !== false)
+}
+
+/** Rounded up to what somebody would plan with. */
+export function number(value: number): string {
+  if (value === Infinity) return 'no limit'
+  return value >= 10 || Number.isInteger(value) ? String(Math.ceil(value)) : value.toFixed(1)
+}
+
+export const percent = (share: number): string =>
+  share === Infinity ? 'ever more' : share > 0 && share < 0.001 ? '< 0.1 %' : `${number(share * 100)} %`
+
+export function duration(seconds: number): string {
+  if (seconds < 120) return `${number(seconds)} s`
+  return seconds < 7_200 ? `${Math.round(seconds / 60)} minutes` : `${Math.round(seconds / 3_600)} hours`
+}
