@@ -11,10 +11,10 @@ export type Found = Omit<LeakEvent, 'client' | 'count' | 'callSite'>
 
 /** Calls traced at once: the first of a client, and those that follow a leak nobody could name. */
 const burst = 256
-/** A busy client traces one call in so many: at 3 µs, about one per cent of a small call. */
-const every = 10
-/** Calls traced in a millisecond all the same, so that a client of less than 250 calls per second traces them all. */
-const perMs = 0.25
+/** A busy client traces one call in so many: a trace costs about half a small call, so that is less than one per cent. */
+const every = 64
+/** Calls traced in a millisecond all the same, so that a client of less than 100 calls per second traces most of them. */
+const perMs = 0.1
 /** Milliseconds between two bursts: in all, less than a thousandth of the time. */
 const between = 1_000
 /** Call sites that are counted; the one that has been silent longest is forgotten. */

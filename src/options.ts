@@ -136,7 +136,7 @@ export interface ClientOptions {
   queue?: QueueOptions
   /**
    * Reports of bodies that nobody read, cancelled or disposed of: `off`, `sample`, `all`, or `throw` for tests.
-   * @default 'sample' (names a leak that repeats, for about one per cent of a small call)
+   * @default 'sample' (names a leak that repeats, for less than one per cent of a small call)
    */
   leaks?: LeakMode
   /**
