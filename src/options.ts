@@ -81,7 +81,7 @@ export interface QueueOptions {
 
 /**
  * Which calls are remembered, so that a body nobody ended is reported with the place of its call: none (and no report either), a sample,
- * or all; `throw` is for tests: all, and each leak is thrown as an error nobody can catch.
+ * or all; `throw` is for tests: all, and each leak is thrown, by `close()` or where nobody can catch it.
  */
 export type LeakMode = 'off' | 'sample' | 'all' | 'throw'
 
