@@ -10,7 +10,6 @@ import { baseOf } from './fetch/address.ts'
 import { type CallDefaults, type Fetch, type FetchInit, fetchOn, type Route, routeTo } from './fetch/fetch.ts'
 import { fetchForeign } from './fetch/foreign.ts'
 import type { OwnedResponse } from './fetch/response.ts'
-import { collectGarbage } from './garbage.ts'
 import { Leaks } from './leaks.ts'
 import { Retries, type RetryStats } from './retry/retries.ts'
 import {
@@ -49,6 +48,7 @@ export interface Client {
   /**
    * Takes no new request, ends drains at once, gives bodies nobody touches up after `drain.stall`, and waits for the
    * responses being read. A dispatcher of your own stays open, and is not waited for.
+   * @throws BodyLeakedError with `leaks: 'throw'`, if a body was forgotten
    */
   close(): Promise<void>
   /** Ends everything now; readers get `error`. A dispatcher of your own stays open. */
@@ -99,9 +99,11 @@ export function createClient(options?: ClientOptions): Client {
   async function end(): Promise<void> {
     drain.stop()
     retries.stop(new errors.ClientClosedError())
-    // So that what a test has forgotten is found before it ends.
-    if (resolved.leaks === 'throw') await collectGarbage()
-    await transport.close()
+    try {
+      await leaks?.conclude()
+    } finally {
+      await transport.close()
+    }
   }
 
   async function destroy(error?: Error): Promise<void> {

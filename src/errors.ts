@@ -151,7 +151,7 @@ export interface LeakedBody {
   readonly callSite: string | undefined
 }
 
-/** A body was found that nobody had read, cancelled or disposed of. Thrown where nobody can catch it, so that a test fails. */
+/** A body was found that nobody had read, cancelled or disposed of. Makes a test fail. */
 export class BodyLeakedError extends Error implements LeakedBody {
   override readonly name = 'BodyLeakedError'
   readonly code = 'ERR_DRAINED_BODY_LEAKED'

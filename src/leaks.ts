@@ -4,6 +4,7 @@
 import { Trace, textOf } from './call-site.ts'
 import { BodyLeakedError } from './errors.ts'
 import { type CallSite, type LeakEvent, publish, redactUrl } from './events.ts'
+import { collectGarbage } from './garbage.ts'
 import type { LeakMode } from './options.ts'
 
 /** A leak as the wire knows it. */
@@ -11,10 +12,10 @@ export type Found = Omit<LeakEvent, 'client' | 'count' | 'callSite'>
 
 /** Calls traced at once: the first of a client, and those that follow a leak nobody could name. */
 const burst = 256
-/** A busy client traces one call in so many: at 3 µs, about one per cent of a small call. */
-const every = 10
-/** Calls traced in a millisecond all the same, so that a client of less than 250 calls per second traces them all. */
-const perMs = 0.25
+/** A busy client traces one call in so many: a trace costs about half a small call, so that is less than one per cent. */
+const every = 64
+/** Calls traced in a millisecond all the same, so that a client of less than 100 calls per second traces most of them. */
+const perMs = 0.1
 /** Milliseconds between two bursts: in all, less than a thousandth of the time. */
 const between = 1_000
 /** Call sites that are counted; the one that has been silent longest is forgotten. */
@@ -30,6 +31,13 @@ export function watchLeaks(watcher: Watcher): () => void {
   return () => void watchers.delete(watcher)
 }
 
+/** @throws if there is one; an AggregateError for several */
+export function throwLeaks(errors: readonly BodyLeakedError[]): void {
+  if (errors.length === 1) throw errors[0]
+  const messages = errors.map(({ message }) => `\n- ${message}`).join('')
+  if (errors.length > 1) throw new AggregateError(errors, `${errors.length} bodies were leaked:${messages}`)
+}
+
 export class Leaks {
   readonly #client: string
   readonly #throws: boolean
@@ -40,6 +48,8 @@ export class Leaks {
   #skip = 0
   #refilledAt = 0
   #burstAt = -Infinity
+  /** Errors for whoever closes the client. */
+  #caught: BodyLeakedError[] | undefined
 
   constructor(client: string, mode: Exclude<LeakMode, 'off'>) {
     this.#client = client
@@ -86,9 +96,23 @@ export class Leaks {
     for (const watcher of watchers) watcher(event())
     if (!this.#throws || watchers.size > 0) return
     const error = new BodyLeakedError(event())
+    if (this.#caught !== undefined) return void this.#caught.push(error)
     queueMicrotask(() => {
       throw error
     })
+  }
+
+  /**
+   * The client closes: of `throw`, what was forgotten and can be found now is thrown to whoever closes.
+   * @throws BodyLeakedError for one leak, an AggregateError of them for several
+   */
+  async conclude(): Promise<void> {
+    if (!this.#throws) return
+    this.#caught ??= []
+    await collectGarbage()
+    const errors = this.#caught ?? []
+    this.#caught = undefined
+    throwLeaks(errors)
   }
 
   #count(key: string): number {

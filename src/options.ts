@@ -81,7 +81,7 @@ export interface QueueOptions {
 
 /**
  * Which calls are remembered, so that a body nobody ended is reported with the place of its call: none (and no report either), a sample,
- * or all; `throw` is for tests: all, and each leak is thrown as an error nobody can catch.
+ * or all; `throw` is for tests: all, and each leak is thrown, by `close()` or where nobody can catch it.
  */
 export type LeakMode = 'off' | 'sample' | 'all' | 'throw'
 
@@ -136,7 +136,7 @@ export interface ClientOptions {
   queue?: QueueOptions
   /**
    * Reports of bodies that nobody read, cancelled or disposed of: `off`, `sample`, `all`, or `throw` for tests.
-   * @default 'sample' (names a leak that repeats, for about one per cent of a small call)
+   * @default 'sample' (names a leak that repeats, for less than one per cent of a small call)
    */
   leaks?: LeakMode
   /**

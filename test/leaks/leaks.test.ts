@@ -51,3 +51,129 @@ test.each(['all', 'sample'] as const)(
     expect(half?.unread).toBe(3_000_000 - (half?.read ?? 0))
   },
 )
+
+test('a body taken back from its origin is named, in the report and in the error of its reader', async () => {
+  await using origin = await serve()
+  await using client = testClient({ leaks: 'all', drain: { stall: 100 } })
+  using found = heard('drained:leak')
+  const forgotten = await client.fetch(`${origin.url}/stalls?sv=1&sig=secret`)
+  await visit(honest.slice(0, 8), client, origin.url)
+  expect([...found]).toMatchObject([
+    { foundBy: 'reclaim', path: '/stalls?sv=1&sig=***', received: 10, read: 0, unread: 100 },
+  ])
+  const [{ callSite } = {}] = found
+  expect(callSite).toContain(`${import.meta.filename}:`)
+  await expect(forgotten.text()).rejects.toMatchObject({ cause: { name: 'BodyReclaimedError', callSite } })
+  await expect(forgotten.text()).rejects.toThrow(TypeError)
+})
+
+test('the end of a client finds what nobody came for, and not what was just answered or is being read', async () => {
+  await using origin = await serve()
+  using found = heard('drained:leak')
+  const closing = testClient({ leaks: 'all', drain: { stall: 50 } })
+  const forgotten = await closing.fetch(`${origin.url}/stalls`)
+  await closing.close()
+  expect([...found]).toMatchObject([{ foundBy: 'client', heldConnection: true }])
+  await expect(forgotten.text()).rejects.toMatchObject({ cause: { name: 'BodyReclaimedError' } })
+  const destroyed = testClient({ leaks: 'all', connections: 2 })
+  const fresh = await destroyed.fetch(`${origin.url}/stalls`)
+  const read = (await destroyed.fetch(`${origin.url}/stalls`)).text()
+  const failed = expect(read).rejects.toThrow()
+  await destroyed.destroy()
+  await failed
+  await expect(fresh.text()).rejects.toThrow()
+  expect(found).toHaveLength(1)
+})
+
+test('leaks of one place are told at the first, the tenth and the hundredth', async () => {
+  await using origin = await serve()
+  await using client = testClient({ leaks: 'all', connections: 4 })
+  using found = heard('drained:leak')
+  for (let call = 0; call < 105; call++) await client.fetch(`${origin.url}/40`)
+  await untilCollected(() => client.stats().bodies.open === 0, 'all are found')
+  await collectGarbage()
+  expect(found.map(({ count }) => count)).toEqual([1, 10, 100])
+})
+
+test('leaks without a call site count by method and path, ids apart, and make the next calls be traced', async () => {
+  await using origin = await serve()
+  await using client = testClient({ connections: 4 })
+  using found = heard('drained:leak')
+  // More than the first calls, which are all traced, and faster than would be traced as few.
+  const warm = async (): Promise<void> => {
+    for (let call = 0; call < 200; call++) await (await client.fetch(`${origin.url}/10`)).text()
+  }
+  for (let round = 0; round < 4; round++) await warm()
+  const leak = async (): Promise<unknown> => client.fetch(`${origin.url}/40/${found.length}`)
+  // One at a time: which of the first ones is traced is chance, but one without a call site makes the next be.
+  for (let call = 0; call < 12; call++) {
+    await leak()
+    await untilCollected(() => client.stats().bodies.open === 0, 'found')
+  }
+  await collectGarbage()
+  const named = found.filter(({ callSite }) => callSite?.includes(import.meta.filename))
+  expect(named[0]?.count).toBe(1)
+  expect(found.length - named.length).toBeLessThanOrEqual(1)
+})
+
+test('off: nothing is reported', async () => {
+  await using origin = await serve()
+  await using client = testClient({ leaks: 'off' })
+  using found = heard('drained:leak')
+  await visit(Object.values(leaking), client, origin.url)
+  await untilCollected(() => client.stats().bodies.open === 0, 'given up')
+  await collectGarbage()
+  expect(found).toHaveLength(0)
+})
+
+test('what undici’s own fetch carries is named as well', async () => {
+  await using origin = await serve()
+  await using client = testClient({ leaks: 'all', connections: 4 })
+  using found = heard('drained:leak')
+  // `keepalive` aside, an init that only the standard lane takes.
+  await (async () =>
+    void (await client
+      .fetch(`${origin.url}/3000000`, { mode: 'same-origin' })
+      .catch(() => client.fetch(`${origin.url}/3000000`, { cache: 'no-store' }))))()
+  await untilCollected(() => found.length > 0, 'found')
+  expect([...found]).toMatchObject([{ foundBy: 'collector', site: { file: import.meta.filename } }])
+})
+
+test('a fetch of somebody else’s: what is forgotten is named', async () => {
+  await using origin = await serve()
+  await using client = testClient({
+    leaks: 'all',
+    connections: undefined as never,
+    fetch: (...args: Parameters<typeof fetch>) => globalThis.fetch(...args),
+  })
+  using found = heard('drained:leak')
+  await (async () => void (await client.fetch(`${origin.url}/40`)))()
+  await untilCollected(() => found.length > 0, 'found')
+  expect([...found]).toMatchObject([{ unread: 40, site: { file: import.meta.filename } }])
+})
+
+test('a stack that is kept does not keep the Response of whoever made the call', async () => {
+  await using origin = await serve()
+  await using client = testClient({ leaks: 'all' })
+  using found = heard('drained:leak')
+  class Job {
+    response: Response | undefined
+    async run(): Promise<void> {
+      this.response = await client.fetch(`${origin.url}/3000000`)
+    }
+  }
+  await new Job().run()
+  await untilCollected(() => found.length > 0, 'found')
+  expect(found[0]?.site?.function).toBe('Job.run')
+})
+
+test('behind retries and default headers the caller is named', async () => {
+  await using origin = await serve()
+  await using client = testClient({ leaks: 'all', retry: true })
+  using found = heard('drained:leak')
+  await (async function unread() {
+    await client.fetch(`${origin.url}/40`)
+  })()
+  await untilCollected(() => found.length > 0, 'found')
+  expect(found[0]?.site).toMatchObject({ function: 'unread', file: import.meta.filename })
+})
