@@ -4,7 +4,6 @@ import type {
   ConnectionEvent,
   Outcome,
   Reason,
-  ReclaimEvent,
   RetryEvent,
   StarvationEvent,
   WaitEvent,
@@ -44,6 +43,9 @@ interface Place {
   readonly origin: string
 }
 
+/** What is read of an event. */
+type Seen<E extends Place, K extends keyof E> = Place & Pick<E, K>
+
 export class Tally {
   readonly #rows = new Map<string, Row>()
   /** Connections that stand. */
@@ -52,7 +54,7 @@ export class Tally {
   #peak = 0
   #most = 0
 
-  onBody(event: BodyEvent): void {
+  onBody(event: Seen<BodyEvent, 'outcome' | 'reason' | 'read' | 'drained' | 'unread'>): void {
     const row = this.#of(event)
     const reasons = row.bodies[event.outcome]
     reasons[event.reason] = (reasons[event.reason] ?? 0) + 1
@@ -61,7 +63,7 @@ export class Tally {
     row.bytes.unread += event.unread ?? 0
   }
 
-  onConnection(event: ConnectionEvent): void {
+  onConnection(event: Seen<ConnectionEvent, 'state' | 'reset'>): void {
     const { sockets } = this.#of(event)
     if (event.state === 'opened') {
       sockets.opened++
@@ -85,11 +87,11 @@ export class Tally {
     if (event.connection === 'reused') row.sockets.reused++
   }
 
-  onReclaim(event: ReclaimEvent): void {
+  onReclaim(event: Place): void {
     this.#of(event).reclaimed++
   }
 
-  onRetry(event: RetryEvent): void {
+  onRetry(event: Seen<RetryEvent, 'wait'>): void {
     if (event.wait !== undefined) this.#of(event).retries++
   }
 

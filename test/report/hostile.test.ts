@@ -47,18 +47,7 @@ function reportOf(text: string): Report {
     site: undefined,
   }
   tally.onWait({ ...place, waited: 1, connection: 'opened' })
-  tally.onBody({
-    ...place,
-    method: text,
-    path: text,
-    status: 200,
-    outcome: 'closed',
-    reason: 'bytes',
-    endedBy: 'reader',
-    read: 1,
-    drained: 1,
-    unread: 1,
-  })
+  tally.onBody({ ...place, outcome: 'closed', reason: 'bytes', read: 1, drained: 1, unread: 1 })
   tally.onStarvation({ ...place, waited: 1, waiting: 1, limit: 1, open: 1, holders: [holder] })
   const site = { function: text, file: text, line: 1, column: 1 }
   const leak: LeakEvent = {

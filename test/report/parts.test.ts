@@ -70,11 +70,10 @@ test('more origins than fit are counted together', () => {
 
 test('connections are open between their two events, and the peak is the most at once', () => {
   const tally = new Tally()
-  const event = { ...place, localPort: 1, requests: 1 }
   // Opened before anybody listened.
-  tally.onConnection({ ...event, state: 'closed', reset: true })
-  for (let i = 0; i < 3; i++) tally.onConnection({ ...event, state: 'opened', reset: false })
-  for (let i = 0; i < 2; i++) tally.onConnection({ ...event, state: 'closed', reset: i === 0 })
+  tally.onConnection({ ...place, state: 'closed', reset: true })
+  for (let i = 0; i < 3; i++) tally.onConnection({ ...place, state: 'opened', reset: false })
+  for (let i = 0; i < 2; i++) tally.onConnection({ ...place, state: 'closed', reset: i === 0 })
   expect(tally.takePeak()).toBe(3)
   expect(tally.takePeak()).toBe(1)
   expect(tally.total().sockets).toEqual({ opened: 3, reused: 0, reset: 1, open: 1, most: 3 })

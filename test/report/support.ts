@@ -29,27 +29,23 @@ export function exampleReport(): Report {
     for (let i = 0; i < requests; i++) {
       const isNew = i % 60 === 0
       const place = { client, origin }
-      if (isNew)
-        tally.onConnection({ ...place, state: 'opened', localPort: 40_000 + i, requests: 1, reset: false })
+      if (isNew) tally.onConnection({ ...place, state: 'opened', reset: false })
       // Most find a connection; some wait for one.
       const waited = isNew ? 6 + (i % 9) : i % 11 === 0 ? ((i * 37) % 4_000) / 2 : 0.05
       tally.onWait({ ...place, waited, connection: isNew ? 'opened' : 'reused' })
-      const body = { ...place, method: 'GET', path: '/', status: 200, read: 2_048, drained: 0, unread: 0 }
+      const body = { ...place, read: 2_048, drained: 0, unread: 0 }
       const isClosed = i % 31 === 0
-      if (i < forgotten)
-        tally.onBody({ ...body, outcome: 'drained', reason: 'collected', endedBy: 'collector' })
+      if (i < forgotten) tally.onBody({ ...body, outcome: 'drained', reason: 'collected' })
       else if (isClosed) {
         tally.onBody({
           ...body,
           outcome: 'closed',
           reason: i % 2 === 0 ? 'bytes' : 'cost',
-          endedBy: 'reader',
         })
-        tally.onConnection({ ...place, state: 'closed', localPort: undefined, requests: 9, reset: true })
-        tally.onConnection({ ...place, state: 'opened', localPort: undefined, requests: 1, reset: false })
-      } else if (i % 7 === 0)
-        tally.onBody({ ...body, outcome: 'drained', reason: 'ended', endedBy: 'reader' })
-      else tally.onBody({ ...body, outcome: 'read', reason: 'complete', endedBy: 'reader' })
+        tally.onConnection({ ...place, state: 'closed', reset: true })
+        tally.onConnection({ ...place, state: 'opened', reset: false })
+      } else if (i % 7 === 0) tally.onBody({ ...body, outcome: 'drained', reason: 'ended' })
+      else tally.onBody({ ...body, outcome: 'read', reason: 'complete' })
     }
   }
   const [blob] = clients
