@@ -35,6 +35,24 @@ class Row {
     this.client = client
     this.origin = origin
   }
+
+  copy(): OriginReport {
+    const { client, origin, requests, unsent, sockets, bodies, bytes, reclaimed, retries, starved, waits } =
+      this
+    return structuredClone({
+      client,
+      origin,
+      requests,
+      unsent,
+      sockets,
+      bodies,
+      bytes,
+      reclaimed,
+      retries,
+      starved,
+      waits,
+    })
+  }
 }
 
 /** Where something has happened. */
@@ -121,7 +139,7 @@ export class Tally {
   /** Copies, the one with the most requests first. */
   origins(): OriginReport[] {
     return [...this.#rows.values()]
-      .map((row) => structuredClone({ ...row, starvation: undefined }))
+      .map((row) => row.copy())
       .toSorted((a, b) => b.requests - a.requests || b.sockets.opened - a.sockets.opened)
   }
 
