@@ -149,6 +149,20 @@ fork(__filename, ['child']).once('exit', () => new Worker('process.exit(0)', { e
   expect(stderr.match(/drained: /g)).toHaveLength(1)
 })
 
+test('where a process cannot become another one, the program is a child: its exit code and its signals are passed on', async () => {
+  await using origin = await createOrigin(serveShapes)
+  const env = { NODE_OPTIONS: '--import=data:text/javascript,process.execve=undefined' }
+  const { code, stderr } = await run([calls, origin.url, 'exit'], '', env)
+  expect(code).toBe(7)
+  expect(stderr.match(/15 requests on/g)).toHaveLength(1)
+  const running = start([calls, origin.url, 'wait'], '', env)
+  await until(() => running.stdout().includes('ready'), 'the program is ready', 30_000)
+  running.child.kill('SIGTERM')
+  const ended = await running.ended
+  expect(ended.signal).toBe('SIGTERM')
+  expect(ended.stderr).toContain(', SIGTERM (pid')
+})
+
 test('a program with a client of its own is counted under its name', async () => {
   await using origin = await createOrigin(serveShapes)
   const index = path.join(import.meta.dirname, '../../src/index.ts')
