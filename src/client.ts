@@ -5,11 +5,13 @@
  *                                      → fetch/foreign (with a fetch of somebody else's) → wire/drain → wire/foreign → that fetch
  */
 import { type Dispatcher, errors } from 'undici'
+import type { Trace } from './call-site.ts'
 import { baseOf } from './fetch/address.ts'
 import { type CallDefaults, type Fetch, type FetchInit, fetchOn, type Route, routeTo } from './fetch/fetch.ts'
 import { fetchForeign } from './fetch/foreign.ts'
+import type { OwnedResponse } from './fetch/response.ts'
+import { Leaks } from './leaks.ts'
 import { Retries, type RetryStats } from './retry/retries.ts'
-import type { Attempt } from './retry/retry.ts'
 import {
   clientDefaults,
   type ClientOptions,
@@ -46,6 +48,7 @@ export interface Client {
   /**
    * Takes no new request, ends drains at once, gives bodies nobody touches up after `drain.stall`, and waits for the
    * responses being read. A dispatcher of your own stays open, and is not waited for.
+   * @throws BodyLeakedError with `leaks: 'throw'`, if a body was forgotten
    */
   close(): Promise<void>
   /** Ends everything now; readers get `error`. A dispatcher of your own stays open. */
@@ -63,7 +66,8 @@ export function createClient(options?: ClientOptions): Client {
   const { decompress = clientDefaults.decompress } = resolved
   const isOwn = resolved.dispatcher === undefined && resolved.fetch === undefined
   const limit = isOwn ? (resolved.connections ?? clientDefaults.connections) : undefined
-  const drain = createDrain(resolved.drain, name, limit)
+  const leaks = resolved.leaks === 'off' ? undefined : new Leaks(name, resolved.leaks)
+  const drain = createDrain(resolved.drain, { client: name, limit, warn: resolved.queue.warn, leaks })
   const defaults: CallDefaults = {
     origin: origin === undefined ? undefined : baseOf(origin),
     headers,
@@ -81,10 +85,25 @@ export function createClient(options?: ClientOptions): Client {
   /** undici rejects the close of what is gone; `await using` closes again after whoever did it by hand. */
   let ended: Promise<void> | undefined
 
+  function fetch(input: Input, init?: FetchInit | RequestInit): Promise<OwnedResponse> {
+    const given = init as FetchInit | undefined
+    const trace = leaks?.trace(fetch)
+    if (!retries.concern(given)) return transport.attempt(input, given, undefined, trace)
+    const attempt: Transport['attempt'] =
+      trace === undefined
+        ? transport.attempt
+        : (target, changed, since) => transport.attempt(target, changed, since, trace)
+    return retries.run(attempt, input, given)
+  }
+
   async function end(): Promise<void> {
     drain.stop()
     retries.stop(new errors.ClientClosedError())
-    await transport.close()
+    try {
+      await leaks?.conclude()
+    } finally {
+      await transport.close()
+    }
   }
 
   async function destroy(error?: Error): Promise<void> {
@@ -98,12 +117,7 @@ export function createClient(options?: ClientOptions): Client {
   return {
     name,
     dispatcher: transport.dispatcher,
-    fetch(input: string | URL | Request, init?: FetchInit | RequestInit) {
-      const given = init as FetchInit | undefined
-      return retries.concern(given)
-        ? retries.run(transport.attempt, input, given)
-        : transport.attempt(input, given)
-    },
+    fetch,
     stats: () => ({ ...drain.stats(), retries: retries.stats() }),
     close,
     destroy(error) {
@@ -115,10 +129,17 @@ export function createClient(options?: ClientOptions): Client {
   }
 }
 
+type Input = string | URL | Request
+
 /** How one attempt is made, and what has to be closed for it. */
 interface Transport {
   readonly dispatcher: Dispatcher
-  readonly attempt: Attempt
+  readonly attempt: (
+    input: Input,
+    init: FetchInit | undefined,
+    since?: number,
+    trace?: Trace,
+  ) => Promise<OwnedResponse>
   close(): Promise<void>
   destroy(error?: Error): Promise<void>
 }
@@ -142,11 +163,11 @@ function onPool(options: ResolvedClient, drain: Drain, defaults: CallDefaults): 
 
   return {
     dispatcher,
-    attempt(input, init, since) {
+    attempt(input, init, since, trace) {
       const chosen = chosenBy(init)
       return chosen === undefined
-        ? fetchOn(own, input, init, defaults, since)
-        : fetchOn(routeOf(chosen), input, init, elsewhere, since)
+        ? fetchOn(own, input, init, defaults, since, trace)
+        : fetchOn(routeOf(chosen), input, init, elsewhere, since, trace)
     },
     async close() {
       if (owned) await pool.close()
@@ -163,7 +184,8 @@ function onFetch(fetch: FetchLike, drain: Drain, defaults: CallDefaults): Transp
   const dispatch = drain.interceptor(foreign.dispatch)
   return {
     dispatcher: foreign.dispatcher,
-    attempt: (input, init, since) => fetchForeign(dispatch, fetch, input, init, defaults, since),
+    attempt: (input, init, since, trace) =>
+      fetchForeign(dispatch, fetch, input, init, defaults, since, trace),
     close: () => foreign.close(),
     destroy: async (error) => foreign.destroy(error),
   }

@@ -138,6 +138,44 @@ export class UnknownOriginError extends TypeError {
   }
 }
 
+/** What an error says of a leak. */
+export interface LeakedBody {
+  readonly method: string
+  readonly origin: string
+  /** Redacted. */
+  readonly path: string
+  readonly status: number
+  /** Who found it: the garbage collector, the reclaim, or the end of its client. */
+  readonly foundBy: 'collector' | 'reclaim' | 'client'
+  /** `function (file:line:column)` of the call, if it is known. */
+  readonly callSite: string | undefined
+}
+
+/** A body was found that nobody had read, cancelled or disposed of. Makes a test fail. */
+export class BodyLeakedError extends Error implements LeakedBody {
+  override readonly name = 'BodyLeakedError'
+  readonly code = 'ERR_DRAINED_BODY_LEAKED'
+  readonly method: string
+  readonly origin: string
+  readonly path: string
+  readonly status: number
+  readonly foundBy: LeakedBody['foundBy']
+  readonly callSite: string | undefined
+
+  constructor({ method, origin, path, status, foundBy, callSite }: LeakedBody) {
+    super(
+      `The body of ${method} ${origin}${path} (${status}), requested at ${callSite ?? 'an unknown place'}, ` +
+        `was neither read, cancelled nor disposed of; found by the ${foundBy}`,
+    )
+    this.method = method
+    this.origin = origin
+    this.path = path
+    this.status = status
+    this.foundBy = foundBy
+    this.callSite = callSite
+  }
+}
+
 /** A decoded body was larger than `maxResponseSize`. */
 export class ResponseTooLargeError extends Error {
   override readonly name = 'ResponseTooLargeError'

@@ -75,6 +75,8 @@ export interface ReclaimEvent {
   readonly received: number
   /** Requests waiting for a connection at that moment. */
   readonly waiting: number
+  /** `function (file:line:column)` of its call, if that was captured. */
+  readonly callSite: string | undefined
 }
 
 /** Message of `drained:retry`: an attempt has failed, and another one follows, or why none does. */
@@ -98,15 +100,116 @@ export interface RetryEvent {
   readonly gaveUp: 'attempts' | 'total' | 'retry-after' | 'budget' | 'body' | undefined
 }
 
+/** Message of `drained:wait`: one per request, when its waiting for a connection is over. */
+export interface WaitEvent {
+  readonly client: string
+  readonly origin: string
+  /** Milliseconds from the call to the connection, the making of one included. */
+  readonly waited: number
+  /** It is the first request of a connection, or follows others on it, or has been given up without one. */
+  readonly connection: 'opened' | 'reused' | 'none'
+}
+
+/** Where a call of `fetch` was made. */
+export interface CallSite {
+  /** Undefined at the top of a module, or in a function without a name. */
+  readonly function: string | undefined
+  /** A path, or the URL of a module that is no file. */
+  readonly file: string
+  readonly line: number
+  readonly column: number
+}
+
+/** Who found a body that nobody had ended: the garbage collector, the reclaim, or the end of its client. */
+export type FoundBy = 'collector' | 'reclaim' | 'client'
+
+/**
+ * Message of `drained:leak`: a body that nobody read to its end, cancelled or disposed of. Leaks of one call site (without one: of one
+ * origin, method and path, in which numbers and ids do not count) are published when their `count` is 1, 10, 100 and so on.
+ */
+export interface LeakEvent {
+  readonly client: string
+  readonly origin: string
+  readonly method: string
+  /** Path with credentials and signatures redacted. */
+  readonly path: string
+  readonly status: number
+  readonly foundBy: FoundBy
+  /** Milliseconds from the headers until it was found. */
+  readonly age: number
+  /** Bytes of it that had arrived until then. */
+  readonly received: number
+  /** Bytes handed to a reader: 0 if it was never touched. */
+  readonly read: number
+  /** Bytes declared or received that no reader got, or undefined if the length was not declared and the end had not come. */
+  readonly unread: number | undefined
+  /** True if it kept a connection until it was found; false if it had arrived whole, and cost only memory. */
+  readonly heldConnection: boolean
+  /** Leaks of the same call site so far, this one included. */
+  readonly count: number
+  /** `function (file:line:column)`; undefined if this call was not sampled. */
+  readonly callSite: string | undefined
+  /** The same in parts. */
+  readonly site: CallSite | undefined
+}
+
+/**
+ * What keeps a connection: `unanswered` (its request has no response yet), `untouched` (its body is there, and nobody has begun to read
+ * it), `reading` (its body is being read) or `draining` (its body was given up, and the rest is being dropped).
+ */
+export type HolderState = 'unanswered' | 'untouched' | 'reading' | 'draining'
+
+/** Requests and bodies in one state, of one call site (without one: of one method and path), that keep connections. */
+export interface Holder {
+  readonly state: HolderState
+  readonly count: number
+  readonly method: string
+  /** Of the oldest, redacted. */
+  readonly path: string
+  /** Milliseconds of the oldest: since its headers, or since it was sent. */
+  readonly age: number
+  /** Bytes received of their bodies together. */
+  readonly received: number
+  readonly callSite: string | undefined
+  readonly site: CallSite | undefined
+}
+
+/** Message of `drained:starvation`: a request has waited for a connection longer than `queue.warn`. At most one per origin in that time. */
+export interface StarvationEvent {
+  readonly client: string
+  readonly origin: string
+  /** Milliseconds the request that waits longest has waited. */
+  readonly waited: number
+  /** Requests waiting. */
+  readonly waiting: number
+  /** Connections the origin may have; undefined if that is not known (a dispatcher of your own). */
+  readonly limit: number | undefined
+  /** Connections that stand. */
+  readonly open: number
+  /** Who keeps them, most connections first; at most 20 entries. */
+  readonly holders: readonly Holder[]
+}
+
 /** Messages by channel name. */
 export interface Events {
   'drained:body': BodyEvent
   'drained:connection': ConnectionEvent
   'drained:reclaim': ReclaimEvent
   'drained:retry': RetryEvent
+  'drained:leak': LeakEvent
+  'drained:starvation': StarvationEvent
+  'drained:wait': WaitEvent
 }
 
-const names = ['drained:body', 'drained:connection', 'drained:reclaim', 'drained:retry'] as const
+const names = [
+  'drained:body',
+  'drained:connection',
+  'drained:reclaim',
+  'drained:retry',
+  'drained:leak',
+  'drained:starvation',
+  'drained:wait',
+] as const
 const outlets = Object.fromEntries(
   names.map((name) => [name, { channel: diagnostics.channel(name), debug: createDebug(name) }]),
 ) as Record<keyof Events, { channel: diagnostics.Channel; debug: createDebug.Debugger }>

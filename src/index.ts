@@ -6,10 +6,12 @@ export { createClient, fetch, type Client, type ClientStats } from './client.ts'
 export { discard, type Discarded } from './discard.ts'
 export {
   BodyGivenUpError,
+  BodyLeakedError,
   BodyNotReplayableError,
   BodyReclaimedError,
   type BusyPool,
   InvalidOptionError,
+  type LeakedBody,
   type Phase,
   type ReclaimedBody,
   type RetriedError,
@@ -20,13 +22,19 @@ export {
 } from './errors.ts'
 export type {
   BodyEvent,
+  CallSite,
   ConnectionEvent,
   EndedBy,
   Events,
+  FoundBy,
+  Holder,
+  HolderState,
+  LeakEvent,
   Outcome,
   Reason,
   ReclaimEvent,
   RetryEvent,
+  StarvationEvent,
 } from './events.ts'
 export type { Fetch, FetchInit } from './fetch/fetch.ts'
 export type {
@@ -35,6 +43,8 @@ export type {
   DrainOptions,
   FetchLike,
   InstallOptions,
+  LeakMode,
+  QueueOptions,
   ServiceOptions,
   TimeoutOptions,
   WrapOptions,

@@ -70,6 +70,21 @@ export interface TimeoutOptions {
   total?: number
 }
 
+/** When waiting for a connection is worth a report. */
+export interface QueueOptions {
+  /**
+   * Milliseconds a request may wait for a connection until `drained:starvation` says who keeps them; 0 and Infinity: it never does.
+   * @default 5000 (5 s: long after a burst is served, and before `drain.stall` takes the first body back)
+   */
+  warn?: number
+}
+
+/**
+ * Which calls are remembered, so that a body nobody ended is reported with the place of its call: none (and no report either), a sample,
+ * or all; `throw` is for tests: all, and each leak is thrown, by `close()` or where nobody can catch it.
+ */
+export type LeakMode = 'off' | 'sample' | 'all' | 'throw'
+
 /** Options of the sockets themselves, as `net.connect` takes them. */
 export interface ConnectOptions {
   /** Local address to connect from. */
@@ -117,6 +132,13 @@ export interface ClientOptions {
   drain?: DrainOptions
   /** Time limits of every call. */
   timeout?: TimeoutOptions
+  /** Reports of requests that wait for a connection. */
+  queue?: QueueOptions
+  /**
+   * Reports of bodies that nobody read, cancelled or disposed of: `off`, `sample`, `all`, or `throw` for tests.
+   * @default 'sample' (names a leak that repeats, for less than one per cent of a small call)
+   */
+  leaks?: LeakMode
   /**
    * When calls are sent again: true, a number of attempts, options, or a policy of `drained/storage`.
    * @default false (as fetch; a call that died on an idle connection is sent again all the same)
@@ -142,7 +164,16 @@ export type WrapOptions = Omit<ClientOptions, (typeof poolOptions)[number] | 'fe
 /** Options of {@link install}: one client for the whole process. */
 export interface InstallOptions extends Pick<
   ClientOptions,
-  'connections' | 'maxOrigins' | 'keepAlive' | 'connectionLifetime' | 'http2' | 'proxy' | 'tls' | 'drain'
+  | 'connections'
+  | 'maxOrigins'
+  | 'keepAlive'
+  | 'connectionLifetime'
+  | 'http2'
+  | 'proxy'
+  | 'tls'
+  | 'drain'
+  | 'queue'
+  | 'leaks'
 > {
   /** Puts our own fetch in the place of `globalThis.fetch`, too. @default false (Node's stays, on our connections) */
   fetch?: boolean
@@ -168,6 +199,10 @@ export const drainDefaults: Required<DrainOptions> = {
   stall: 10_000,
 }
 
+export const queueDefaults: Required<QueueOptions> = {
+  warn: 5_000,
+}
+
 export const agentDefaults = { name: 'agent', keepAlive: true } as const
 
 export const clientDefaults = {
@@ -176,6 +211,7 @@ export const clientDefaults = {
   http2: true,
   proxy: false,
   decompress: true,
+  leaks: 'sample',
 } as const
 
 export const installDefaults = {
@@ -204,6 +240,8 @@ const drainChecks: Checks<DrainOptions> = {
   maxTime: time,
   stall: time,
 }
+
+const queueChecks: Checks<QueueOptions> = { warn: limit }
 
 const timeoutChecks: Checks<TimeoutOptions> = {
   connect: limit,
@@ -249,13 +287,19 @@ const clientChecks: Checks<ClientOptions> = {
   fetch: aFunction,
   drain: object,
   timeout: object,
+  queue: object,
+  leaks: {
+    accepts: "'off', 'sample', 'all' or 'throw'",
+    ok: (value) => ['off', 'sample', 'all', 'throw'].includes(value as string),
+  },
   retry: retryCheck,
   hedge: hedgeCheck,
   maxResponseSize: bytes,
   decompress: boolean,
 }
 
-const { connections, maxOrigins, keepAlive, connectionLifetime, http2, proxy, tls, drain } = clientChecks
+const { connections, maxOrigins, keepAlive, connectionLifetime, http2, proxy, tls, drain, queue, leaks } =
+  clientChecks
 const installChecks: Checks<InstallOptions> = {
   connections,
   maxOrigins,
@@ -265,6 +309,8 @@ const installChecks: Checks<InstallOptions> = {
   proxy,
   tls,
   drain,
+  queue,
+  leaks,
   fetch: boolean,
   http: boolean,
 }
@@ -282,10 +328,11 @@ const connectionOptions = [
 ] as const
 
 /** What a fetch of somebody else's would silently overrule. */
-const poolOptions: readonly [...typeof connectionOptions, 'dispatcher', 'decompress'] = [
+const poolOptions: readonly [...typeof connectionOptions, 'dispatcher', 'decompress', 'queue'] = [
   ...connectionOptions,
   'dispatcher',
   'decompress',
+  'queue',
 ]
 
 /** @internal */
@@ -298,6 +345,16 @@ export type ResolvedDrain = Readonly<Required<DrainOptions>>
 export function resolveDrain(options: DrainOptions = {}, path = 'drain'): ResolvedDrain {
   check(path, options, drainChecks)
   return { ...drainDefaults, ...withoutUndefined(options) }
+}
+
+/**
+ * Checked options of the queue with every default filled in; no limit is Infinity.
+ * @throws InvalidOptionError
+ */
+export function resolveQueue(options: QueueOptions = {}): Readonly<Required<QueueOptions>> {
+  check('queue', options, queueChecks)
+  const { warn = queueDefaults.warn } = options
+  return { warn: warn === 0 ? Infinity : warn }
 }
 
 /** @internal Limits that are set. */
@@ -340,6 +397,8 @@ export type ResolvedClient = ClientOptions & {
   readonly drain: ResolvedDrain
   readonly name: string
   readonly timeout: Timeouts
+  readonly queue: Readonly<Required<QueueOptions>>
+  readonly leaks: LeakMode
 }
 
 /** @internal */
@@ -385,7 +444,11 @@ export function resolveClient(options: ClientOptions = {}): ResolvedClient {
   if (options.dispatcher !== undefined)
     refuse(options, connectionOptions, 'dispatcher: set it on the dispatcher you pass')
   if (options.fetch !== undefined) {
-    refuse(options, poolOptions, 'fetch: connections and content codings are those of the fetch you pass')
+    refuse(
+      options,
+      poolOptions,
+      'fetch: connections, their queue and content codings are those of the fetch you pass',
+    )
     refuseUnseen(options.timeout, 'timeout')
   }
   const given = withoutUndefined(options)
@@ -395,6 +458,9 @@ export function resolveClient(options: ClientOptions = {}): ResolvedClient {
     name,
     drain: resolveDrain(options.drain),
     timeout: resolveTimeouts(options.timeout ?? {}),
+    // When a fetch of somebody else's has a connection cannot be seen.
+    queue: options.fetch === undefined ? resolveQueue(options.queue) : { warn: Infinity },
+    leaks: options.leaks ?? clientDefaults.leaks,
   }
 }
 
@@ -408,6 +474,7 @@ export type ResolvedInstall = InstallOptions & Required<Pick<InstallOptions, 'fe
 export function resolveInstall(options: InstallOptions = {}): ResolvedInstall {
   check('options', options, installChecks)
   resolveDrain(options.drain)
+  resolveQueue(options.queue)
   return { ...installDefaults, ...withoutUndefined(options) }
 }
 

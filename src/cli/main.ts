@@ -3,8 +3,20 @@
 import fs from 'node:fs'
 import { type Command, CliError, exitCodes, quote, UsageError } from './command.ts'
 
+interface Entry {
+  readonly summary: string
+  /** Its process becomes another program, which must find the standard streams untouched. */
+  readonly becomes?: true
+  load(): Promise<Command>
+}
+
 /** By name, loaded when asked for: one command does not pay for another. */
-const commands: Record<string, { readonly summary: string; load(): Promise<Command> }> = {
+const commands: Record<string, Entry> = {
+  run: {
+    summary: 'a program on drained, with a report of its connections, bodies and leaks',
+    becomes: true,
+    load: async () => (await import('./run.ts')).run,
+  },
   doctor: {
     summary: 'what the sockets of a process are doing, and whether that is healthy',
     load: async () => (await import('./doctor.ts')).doctor,
@@ -29,11 +41,13 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === undefined) throw new UsageError(usage)
   if (name === '--help' || name === '-h') return print(usage)
   if (name === '--version') return print(version())
-  const command = Object.hasOwn(commands, name) ? await commands[name]?.load() : undefined
-  if (command === undefined)
+  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (entry === undefined)
     throw new UsageError(
       `${quote(name)} is not a command; accepted are ${Object.keys(commands).join(', ')} (drained --help)`,
     )
+  const command = await entry.load()
+  if (entry.becomes === undefined) endWithReader()
   // What follows "--", or belongs to a program that is run, is not for us.
   return args[0] === '--help' || args[0] === '-h' ? print(command.usage) : command.run(args)
 }
@@ -48,11 +62,13 @@ function version(): string {
   return (JSON.parse(fs.readFileSync(file, 'utf8')) as { version: string }).version
 }
 
-// Whoever reads has had enough, as `head` has.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit()
-})
+/** Whoever reads has had enough, as `head` has. */
+function endWithReader(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit()
+  })
+}
 
 try {
   process.exitCode = await main(process.argv.slice(2))

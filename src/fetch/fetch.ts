@@ -1,5 +1,6 @@
 /** One call: the short lane for what it covers exactly, undici's own fetch for the rest. The caller cannot tell which. */
 import type { Dispatcher } from 'undici'
+import type { Trace } from '../call-site.ts'
 import { resolveDecompress, resolveTimeouts, type TimeoutOptions, type Timeouts } from '../options.ts'
 import type { HedgeOptions, Retry } from '../options/retry.ts'
 import { type Base, resolveAddress } from './address.ts'
@@ -68,16 +69,21 @@ export function routeTo(dispatcher: Dispatcher, isOwn: boolean): Route {
   }
 }
 
-/** @param since when the call began, if this is not its first attempt (`performance.now()`) */
+/**
+ * @param since when the call began, if this is not its first attempt (`performance.now()`)
+ * @param trace where it was made, if it is traced
+ */
 export function fetchOn(
   route: Route,
   input: string | URL | Request,
   init: FetchInit | undefined,
   defaults: CallDefaults,
   since?: number,
+  trace?: Trace,
 ): Promise<OwnedResponse> {
   let target = input
   let options: CallOptions = since === undefined ? defaults : { ...defaults, since }
+  if (trace !== undefined) options = { ...options, trace }
   let outgoing: Outgoing | undefined
   try {
     target = atOrigin(input, defaults.origin)

@@ -3,6 +3,7 @@
  * like any other. Redirects and connections are that fetch's own.
  */
 import type { Dispatcher } from 'undici'
+import type { Trace, Traced } from '../call-site.ts'
 import { BodyGivenUpError, type Phase, TimeoutError } from '../errors.ts'
 import { redactUrl } from '../events.ts'
 import type { FetchLike } from '../options.ts'
@@ -28,6 +29,7 @@ type Controller = Dispatcher.DispatchController
 /**
  * @param fetch is called with what the caller gave, and with nothing added that no option asks for
  * @param since when the call began, if this is not its first attempt (`performance.now()`)
+ * @param trace where it was made, if it is traced
  */
 export function fetchForeign(
   dispatch: Dispatch,
@@ -36,6 +38,7 @@ export function fetchForeign(
   init: FetchInit | undefined,
   defaults: CallDefaults,
   since?: number,
+  trace?: Trace,
 ): Promise<OwnedResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<OwnedResponse>()
   try {
@@ -43,7 +46,12 @@ export function fetchForeign(
     const timeouts =
       init?.timeout === undefined ? defaults.timeouts : timeoutsOf(init.timeout, defaults.timeouts)
     if (asked.signal?.aborted) throw asked.signal.reason
-    const options = { ...defaults, timeouts, ...(since === undefined ? undefined : { since }) }
+    const options = {
+      ...defaults,
+      timeouts,
+      ...(since === undefined ? undefined : { since }),
+      ...(trace === undefined ? undefined : { trace }),
+    }
     new ForeignCall(asked, options, resolve, reject).start(dispatch, fetch)
   } catch (error) {
     reject(error)
@@ -52,7 +60,7 @@ export function fetchForeign(
 }
 
 /** The handler on the wire, and the owner of the body. It may outlive its Response, and never leads to it. */
-class ForeignCall implements Dispatcher.DispatchHandler, Owner {
+class ForeignCall implements Dispatcher.DispatchHandler, Traced, Owner {
   readonly #asked: Asked
   readonly #options: CallOptions
   readonly #deadline: Deadline | undefined
@@ -120,6 +128,10 @@ class ForeignCall implements Dispatcher.DispatchHandler, Owner {
   }
 
   // ---- from the wire
+
+  get trace(): Trace | undefined {
+    return this.#options.trace
+  }
 
   onRequestStart(): void {}
 

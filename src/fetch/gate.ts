@@ -3,6 +3,7 @@
  * and aborts; without it a decoder or a stream's buffer would pull at the body before anybody asked.
  */
 import type { Dispatcher } from 'undici'
+import type { Trace, Traced } from '../call-site.ts'
 import type { QueueAware } from '../queued.ts'
 import type { Deadline } from './deadline.ts'
 
@@ -16,6 +17,7 @@ export class Gate {
   isOpen = false
   /** Otherwise undici's fetch is not told of content codings, since it undoes all it knows. */
   readonly #decompress: boolean
+  readonly trace: Trace | undefined
   /** Time limits of the call. */
   deadline: Deadline | undefined
   /** Headers of the newest response, as they came. */
@@ -29,8 +31,9 @@ export class Gate {
   /** Of the newest response: earlier ones were hops of a redirect, which nobody can touch. */
   #newest: GuardedController | undefined
 
-  constructor(decompress: boolean) {
+  constructor(decompress: boolean, trace: Trace | undefined) {
     this.#decompress = decompress
+    this.trace = trace
   }
 
   open(): void {
@@ -112,7 +115,7 @@ class GuardedController implements Controller {
   }
 }
 
-class GuardedHandler implements Handler, QueueAware {
+class GuardedHandler implements Handler, QueueAware, Traced {
   readonly #gate: Gate
   readonly #inner: Handler
   #controller: GuardedController | undefined
@@ -123,6 +126,9 @@ class GuardedHandler implements Handler, QueueAware {
     gate.deadline?.enter('queue')
   }
 
+  get trace(): Trace | undefined {
+    return this.#gate.trace
+  }
   onRequestQueued(controller: Controller): void {
     this.#gate.queued = controller
   }

@@ -3,6 +3,7 @@
  * answers.
  */
 import type { Dispatcher } from 'undici'
+import type { Trace, Traced } from '../call-site.ts'
 import { BodyGivenUpError, type BusyPool, type Phase, TimeoutError } from '../errors.ts'
 import { redactUrl } from '../events.ts'
 import type { Timeouts } from '../options.ts'
@@ -28,6 +29,7 @@ export interface HopCall {
     readonly maxResponseSize: number
     readonly busy: (origin: string) => BusyPool | undefined
     readonly decompress: boolean
+    readonly trace?: Trace
   }
   readonly timing: Timing
   readonly deadline: Deadline | undefined
@@ -49,7 +51,7 @@ const join = (value: string | string[] | undefined): string | undefined =>
 const hasNoBody = (method: string, status: number): boolean =>
   method === 'HEAD' || status === 204 || status === 205 || status === 304
 
-export class Hop implements Dispatcher.DispatchHandler, QueueAware, Owner {
+export class Hop implements Dispatcher.DispatchHandler, QueueAware, Traced, Owner {
   readonly #call: HopCall
   #request: Outgoing
   #controller: Controller | undefined
@@ -110,6 +112,10 @@ export class Hop implements Dispatcher.DispatchHandler, QueueAware, Owner {
   }
 
   // ---- from the wire
+
+  get trace(): Trace | undefined {
+    return this.#call.options.trace
+  }
 
   onRequestQueued(controller: Controller): void {
     this.#controller = controller

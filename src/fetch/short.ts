@@ -1,5 +1,6 @@
 /** The short lane: one call straight on `dispatch`, over as many hops as it is redirected; what ends it, and how. */
 import { channel } from 'node:diagnostics_channel'
+import type { Trace } from '../call-site.ts'
 import type { BusyPool, Phase } from '../errors.ts'
 import type { Timeouts } from '../options.ts'
 import type { Address } from './address.ts'
@@ -22,6 +23,8 @@ export interface CallOptions {
   readonly busy: (origin: string) => BusyPool | undefined
   /** Content codings are undone. */
   readonly decompress: boolean
+  /** Where the call was made, of the calls that are traced. */
+  readonly trace?: Trace
 }
 
 /** undici shows chunks to whoever listens here. */

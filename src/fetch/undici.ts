@@ -28,7 +28,7 @@ export async function fetchLong(
   options: CallOptions,
 ): Promise<OwnedResponse> {
   const [target, rest] = await withForeignParts(input, init)
-  const gate = new Gate(options.decompress)
+  const gate = new Gate(options.decompress, options.trace)
   const complete = { ...rest, dispatcher: behind(gate, dispatcher) } as UndiciInit
   if (options.headers !== undefined) complete.headers = withDefaults(target, rest, options.headers)
   if (options.timeouts !== undefined) gate.deadline = limit(target, complete, options, gate)

@@ -32,6 +32,8 @@ export const variables: { readonly [name: string]: Variable } = {
   DRAINED_MAX_BYTES: { option: 'drain.maxBytes', read: number },
   DRAINED_MAX_TIME: { option: 'drain.maxTime', read: number },
   DRAINED_STALL: { option: 'drain.stall', read: number },
+  DRAINED_QUEUE_WARN: { option: 'queue.warn', read: number },
+  DRAINED_LEAKS: { option: 'leaks', read: (text) => text },
 }
 
 /**

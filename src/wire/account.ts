@@ -1,5 +1,14 @@
 /** What is known of one body: its head, how much is still to come, and what became of its bytes. Its outcome is published once. */
-import { type EndedBy, type Outcome, publish, type Reason, redactUrl } from '../events.ts'
+import {
+  type CallSite,
+  type EndedBy,
+  type FoundBy,
+  type Outcome,
+  publish,
+  type Reason,
+  redactUrl,
+} from '../events.ts'
+import type { Found } from '../leaks.ts'
 import { announcedLength, type ResponseHead } from './framing.ts'
 import type { Origin } from './origin.ts'
 
@@ -17,6 +26,7 @@ export class Account {
   dropped = 0
   endedBy: EndedBy = 'reader'
   readonly #origin: Origin
+  #leak: Found | undefined
 
   constructor(origin: Origin, method: string, path: string) {
     this.#origin = origin
@@ -45,9 +55,29 @@ export class Account {
     return { method: this.method, path: redactUrl(this.path), status: this.head?.status ?? 0 }
   }
 
+  /** Nobody had ended it: a leak, unless it turns out to be empty. */
+  find(foundBy: FoundBy, startedAt: number, heldConnection: boolean, site: CallSite | undefined): void {
+    const { method, path, received, read, remaining } = this
+    this.#leak = {
+      origin: this.#origin.name,
+      method,
+      path,
+      status: this.head?.status ?? 0,
+      foundBy,
+      age: performance.now() - startedAt,
+      received,
+      read,
+      unread: remaining === undefined ? undefined : received - read + remaining,
+      heldConnection,
+      site,
+    }
+  }
+
   close(outcome: Outcome, reason: Reason): void {
     const { name, counts, scope } = this.#origin
     const unread = outcome === 'closed' ? this.remaining : 0
+    if (this.#leak !== undefined && (outcome === 'closed' || this.received > 0))
+      scope.leaks?.report(this.#leak)
     counts.bytesDrained += this.dropped
     counts.bytesUnread += unread ?? 0
     this.#origin.noteOutcome(outcome, reason)

@@ -1,5 +1,5 @@
 /** What one body holds ahead of its reader, charged to the budget of the process; given back even if nobody ever reads it. */
-import { publish, redactUrl } from '../events.ts'
+import { type CallSite, publish, redactUrl } from '../events.ts'
 import type { ResolvedDrain } from '../options.ts'
 import { budget, HeldBytes, type Waiting } from './held.ts'
 import type { Origin } from './origin.ts'
@@ -10,10 +10,13 @@ interface Estate {
   readonly request: { readonly method: string; readonly path: string; readonly status: number }
   /** Bytes its reader had before it was forgotten. */
   readonly read: number
+  /** When its headers came. */
+  readonly startedAt: number
+  readonly site: CallSite | undefined
   bytes: number
 }
 
-const collected = new FinalizationRegistry<Estate>(({ origin, request, read, bytes }) => {
+const collected = new FinalizationRegistry<Estate>(({ origin, request, read, startedAt, site, bytes }) => {
   if (bytes > 0) origin.counts.holding--
   origin.counts.bytesHeld -= bytes
   origin.counts.bytesDrained += bytes
@@ -31,6 +34,17 @@ const collected = new FinalizationRegistry<Estate>(({ origin, request, read, byt
     drained: bytes,
     unread: 0,
   }))
+  origin.scope.leaks?.report({
+    ...request,
+    origin: origin.name,
+    foundBy: 'collector',
+    age: performance.now() - startedAt,
+    received: read + bytes,
+    read,
+    unread: bytes,
+    heldConnection: false,
+    site,
+  })
 })
 
 export class Ahead {
@@ -104,8 +118,8 @@ export class Ahead {
   }
 
   /** The end has arrived, and from now on only the reader keeps `body` alive. */
-  bequeath(body: object, request: Estate['request'], read: number): void {
-    this.#estate = { origin: this.#origin, request, read, bytes: this.length }
+  bequeath(body: object, facts: Omit<Estate, 'origin' | 'bytes'>): void {
+    this.#estate = { origin: this.#origin, ...facts, bytes: this.length }
     collected.register(body, this.#estate, this)
     this.#held.compact()
   }

@@ -9,19 +9,23 @@
  */
 import type { Dispatcher } from 'undici'
 import { BodyGivenUpError, BodyReclaimedError, TimeoutError } from '../errors.ts'
-import { type EndedBy, type Outcome, publish, type Reason } from '../events.ts'
+import { textOf } from '../call-site.ts'
+import { type EndedBy, type HolderState, type Outcome, publish, type Reason } from '../events.ts'
 import type { ResolvedDrain } from '../options.ts'
 import { atTurnEnd, type TurnTask } from '../turn.ts'
 import { Account } from './account.ts'
 import { Ahead } from './ahead.ts'
 import type { ResponseHead } from './framing.ts'
-import { leastForSpeed, type Origin } from './origin.ts'
+import { type Holding, leastForSpeed, type Origin } from './origin.ts'
 import { Sending } from './sending.ts'
 import { Draining, howToEnd } from './settle.ts'
 
 type Controller = Dispatcher.DispatchController
 type Handler = Dispatcher.DispatchHandler
 type Headers = ResponseHead['headers']
+
+/** Milliseconds between headers and body that any program may need: whoever destroys its client then has forgotten nothing yet. */
+const grace = 1_000
 
 export class Body extends Sending implements Handler, TurnTask {
   /** When it began to wait untouched, 0 before. */
@@ -121,6 +125,8 @@ export class Body extends Sending implements Handler, TurnTask {
   /** Most bodies are being read by now, or have been. */
   onTurnEnd(): void {
     this.#isTurnDue = false
+    // From now on, only its reader may keep whatever the trace refers to.
+    if (this.state !== 'done') this.handler.trace?.settle()
     if (this.state !== 'holding') return
     if (this.#end === undefined) {
       if (this.#isTouched || this.waitingSince !== 0) return
@@ -129,7 +135,9 @@ export class Body extends Sending implements Handler, TurnTask {
     } else if (this.#ahead !== undefined && this.#ahead.length > 0) {
       // From here on, only its reader keeps this body alive.
       const { method, path, read, head } = this.#account
-      this.#ahead.bequeath(this, { method, path, status: head?.status ?? 0 }, read)
+      const request = { method, path, status: head?.status ?? 0 }
+      const site = this.handler.trace?.site
+      this.#ahead.bequeath(this, { request, read, startedAt: this.startedAt, site })
     }
   }
 
@@ -150,6 +158,7 @@ export class Body extends Sending implements Handler, TurnTask {
     }
     this.leavePool()
     if (state === 'waiting') {
+      if (this.wire === null) this.origin.noteUnconnected(this)
       this.state = 'done'
       this.opts = undefined
     } else {
@@ -189,6 +198,7 @@ export class Body extends Sending implements Handler, TurnTask {
       return
     }
     this.#account.endedBy = by
+    if (by !== 'reader') this.#noteLeak(by)
     this.state = 'draining'
     this.#dropAhead()
     const hasArrived = this.#end !== undefined
@@ -210,8 +220,16 @@ export class Body extends Sending implements Handler, TurnTask {
   reclaim(age: number): void {
     const { name, scope, waiting } = this.origin
     const facts = { origin: name, age, received: this.#account.received }
-    publish('drained:reclaim', () => ({ ...facts, ...this.#account.request, client: scope.client, waiting }))
-    this.giveUp('reclaim', new BodyReclaimedError(facts))
+    const site = this.handler.trace?.site
+    const callSite = site && textOf(site)
+    publish('drained:reclaim', () => ({
+      ...facts,
+      ...this.#account.request,
+      client: scope.client,
+      waiting,
+      callSite,
+    }))
+    this.giveUp('reclaim', new BodyReclaimedError(callSite === undefined ? facts : { ...facts, callSite }))
   }
 
   /** The client closes, so nobody wants the connection. */
@@ -224,7 +242,27 @@ export class Body extends Sending implements Handler, TurnTask {
     this.#regulate()
   }
 
+  get holding(): Holding {
+    const { method, received } = this.#account
+    return { state: this.#holderState, method, received, site: this.handler.trace?.site }
+  }
+
   // ---- between them
+
+  get #holderState(): HolderState {
+    if (this.state === 'waiting') return 'unanswered'
+    if (this.state === 'draining') return 'draining'
+    return this.state === 'holding' && !this.#isTouched ? 'untouched' : 'reading'
+  }
+
+  /** The client ends whatever is under way; only what nobody came for was forgotten. */
+  #noteLeak(by: Exclude<EndedBy, 'reader'>): void {
+    const isForgotten =
+      !this.#isTouched && this.waitingSince !== 0 && performance.now() - this.startedAt >= grace
+    if (by === 'wire' || (by === 'client' && !isForgotten)) return
+    const foundBy = by === 'reclaim' && this.origin.scope.closing ? 'client' : by
+    this.#account.find(foundBy, this.startedAt, this.#end === undefined, this.handler.trace?.site)
+  }
 
   #atTurnEnd(): void {
     if (this.#isTurnDue) return

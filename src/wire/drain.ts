@@ -4,7 +4,14 @@
  */
 import { type Dispatcher, Dispatcher1Wrapper, errors } from 'undici'
 import type { BusyPool } from '../errors.ts'
-import { type DrainOptions, type ResolvedDrain, resolveDrain } from '../options.ts'
+import { Leaks } from '../leaks.ts'
+import {
+  clientDefaults,
+  type DrainOptions,
+  queueDefaults,
+  type ResolvedDrain,
+  resolveDrain,
+} from '../options.ts'
 import { Body } from './body.ts'
 import type { Scope } from './origin.ts'
 import { Origins } from './origins.ts'
@@ -45,10 +52,13 @@ export interface Drain {
   destroy(error?: Error): void
 }
 
+/** What a {@link Drain} is told beside the limits of its bodies. */
+export type DrainScope = Pick<Scope, 'client' | 'limit' | 'warn' | 'leaks'>
+
 /** @internal */
-export function createDrain(limits: ResolvedDrain, client: string, limit?: number): Drain {
+export function createDrain(limits: ResolvedDrain, of: DrainScope): Drain {
   watchSockets()
-  const scope: Scope = { client, limit, stall: limits.stall, closing: false, error: undefined }
+  const scope: Scope = { ...of, stall: limits.stall, closing: false, error: undefined }
   const origins = new Origins(scope)
 
   const intercept = (dispatch: Dispatcher['dispatch'], isPooled: boolean): Dispatcher['dispatch'] =>
@@ -105,7 +115,14 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
  * @throws InvalidOptionError
  */
 export function drain(options?: DrainOptions): Dispatcher.DispatcherComposeInterceptor {
-  return createDrain(resolveDrain(options), 'drain()').interceptor
+  const limits = resolveDrain(options)
+  const client = 'drain()'
+  return createDrain(limits, {
+    client,
+    limit: undefined,
+    warn: queueDefaults.warn,
+    leaks: new Leaks(client, clientDefaults.leaks),
+  }).interceptor
 }
 
 function withDefaults(opts: Dispatcher.DispatchOptions, isLegacy: boolean): Dispatcher.DispatchOptions {

@@ -2,13 +2,33 @@
 import type { Socket } from 'node:net'
 import { errors } from 'undici'
 import type { BusyPool } from '../errors.ts'
-import { type EndedBy, publish, type Outcome, type Reason, redactUrl } from '../events.ts'
+import {
+  type CallSite,
+  type EndedBy,
+  type HolderState,
+  publish,
+  type Outcome,
+  type Reason,
+  redactUrl,
+  type WaitEvent,
+} from '../events.ts'
+import type { Leaks } from '../leaks.ts'
 import { Deferred, patience, type Sendable } from './deferred.ts'
 import { endStreamsByCancel, isHttp2 } from './internals.ts'
 import { type Keeping, margin, newKeeping, noteKeepAlive } from './keep-alive.ts'
 import { Queue, type Queued } from './queue.ts'
 import { Roster } from './roster.ts'
+import { Starvation } from './starvation.ts'
 import { type Counts, newCounts } from './stats.ts'
+
+/** What a request or a body does with its connection. */
+export interface Holding {
+  readonly state: HolderState
+  readonly method: string
+  /** Bytes of the body so far. */
+  readonly received: number
+  readonly site: CallSite | undefined
+}
 
 /** A request and its body as their origin knows them: waiting for a connection, then on one. */
 export interface Tracked extends Queued {
@@ -21,6 +41,7 @@ export interface Tracked extends Queued {
   readonly startedAt: number
   /** When it began to wait untouched. */
   readonly waitingSince: number
+  readonly holding: Holding
   reclaim(age: number): void
   stopDraining(): void
   giveUp(by: EndedBy, reason: Error): void
@@ -41,6 +62,10 @@ export interface Scope {
   /** Connections one origin may have, if that is known. */
   readonly limit: number | undefined
   readonly stall: number
+  /** Milliseconds a request may wait until that is reported. */
+  readonly warn: number
+  /** Undefined: nobody wants to know of them. */
+  readonly leaks: Leaks | undefined
   closing: boolean
   /** Why the client was destroyed. */
   error: Error | undefined
@@ -82,11 +107,13 @@ export class Origin {
   #settling = 0
   /** One connection serves many requests at once. */
   #isMultiplexed = false
+  readonly #starvation: Starvation
 
   constructor(name: string, scope: Scope) {
     this.name = name
     this.scope = scope
     if (scope.limit !== undefined) this.#queue = new Queue(scope.limit)
+    this.#starvation = new Starvation(this)
   }
 
   /** Nothing of it is in use, so it can be forgotten. */
@@ -122,6 +149,20 @@ export class Origin {
     if (oldest === undefined) return pool
     const url = redactUrl(name + oldest.path)
     return { ...pool, oldest: { age: performance.now() - oldest.startedAt, url } }
+  }
+
+  /** Those that keep connections. */
+  get holders(): readonly Tracked[] {
+    return this.#live.all()
+  }
+
+  /** When the request was dispatched that waits for a connection longest, not counting those whose connection is being made. */
+  get waitingSince(): number | undefined {
+    const queued = this.#queue?.first as Tracked | undefined
+    let elsewhere = this.#waiters.first
+    while (elsewhere?.isPooled === true) elsewhere = elsewhere.next as Tracked | undefined
+    if (queued === undefined || elsewhere === undefined) return (queued ?? elsewhere)?.since
+    return Math.min(queued.since, elsewhere.since)
   }
 
   /** True if a request that starts to wait now waits for nothing but the making of a connection. */
@@ -161,6 +202,7 @@ export class Origin {
 
   wait(body: Tracked): void {
     this.waitOn(body)
+    if (!body.isPooled) this.#starvation.watch()
     if (this.#untouched.size > 0) this.#reviewSoon()
   }
 
@@ -171,11 +213,14 @@ export class Origin {
 
   /** True if the dispatcher below can have this request now; else it waits in the queue for its `onAdmitted()`. */
   admits(body: Tracked): boolean {
-    return !body.isPooled || this.#queue === undefined || this.#queue.enter(body)
+    if (!body.isPooled || this.#queue === undefined || this.#queue.enter(body)) return true
+    this.#starvation.watch()
+    return false
   }
 
   /** Given up while it waited. A place it has in the pool it keeps until undici lets go of it. */
   abandon(body: Tracked): void {
+    this.noteUnconnected(body)
     body.roster?.remove(body)
   }
 
@@ -208,12 +253,13 @@ export class Origin {
   }
 
   /** The request is written to this socket. Returns true if the socket is new here. */
-  attach(socket: Socket): boolean {
+  attach(body: Tracked, socket: Socket): boolean {
     const known = this.#connections.get(socket)
     if (known !== undefined) {
       known.requests++
       if (known.active++ === 0) this.#busy++
       this.counts.reused++
+      this.#publishWait(body, 'reused')
       return false
     }
     const connection: Connection = {
@@ -234,6 +280,7 @@ export class Origin {
     this.counts.opened++
     const { localPort } = socket
     this.#publish('opened', connection, localPort)
+    this.#publishWait(body, 'opened')
     socket.once('close', () => {
       this.forget(socket)
       this.#publish('closed', connection, localPort)
@@ -280,6 +327,20 @@ export class Origin {
       localPort,
       requests: connection.requests,
       reset: connection.reset,
+    }))
+  }
+
+  /** The request is over, and never had a connection. */
+  noteUnconnected(body: Tracked): void {
+    this.#publishWait(body, 'none')
+  }
+
+  #publishWait(body: Tracked, connection: WaitEvent['connection']): void {
+    publish('drained:wait', () => ({
+      client: this.scope.client,
+      origin: this.name,
+      waited: performance.now() - body.since,
+      connection,
     }))
   }
 
@@ -337,6 +398,7 @@ export class Origin {
 
   /** The dispatcher below waits for them, or ends them. */
   #releaseAll(): void {
+    this.#starvation.stop()
     this.#deferred.releaseAll()
     this.#queue?.open()
   }

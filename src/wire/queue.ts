@@ -27,6 +27,11 @@ export class Queue {
     return this.#waiting.size
   }
 
+  /** Who has waited longest. */
+  get first(): Queued | undefined {
+    return this.#waiting.first
+  }
+
   /** True if the request has a place now; else it waits for its `onAdmitted()`. */
   enter(request: Queued): boolean {
     if (request.hasPlace) return true

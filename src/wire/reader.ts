@@ -5,6 +5,9 @@ import { BodyGivenUpError } from '../errors.ts'
 type Controller = Dispatcher.DispatchController
 type Raw = NonNullable<Controller['rawHeaders']> | null
 
+/** What undici's fetch cancels a body with whose Response was collected, in place of an error. */
+const collectedByUndici = 'Response object has been garbage collected'
+
 /** The body behind a {@link Reader}. */
 export interface Steered {
   readonly wire: Controller | null
@@ -48,7 +51,8 @@ export class Reader implements Controller {
     if (this.aborted) return
     this.aborted = true
     this.reason = reason ?? new errors.RequestAbortedError()
-    const isCollected = reason instanceof BodyGivenUpError && reason.isCollected
+    const isCollected =
+      reason instanceof BodyGivenUpError ? reason.isCollected : (reason as unknown) === collectedByUndici
     this.#body.giveUp(isCollected ? 'collector' : 'reader', this.reason)
   }
 }

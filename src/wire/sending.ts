@@ -4,18 +4,19 @@
  */
 import type { Socket } from 'node:net'
 import { type Dispatcher, errors } from 'undici'
+import type { Traced } from '../call-site.ts'
 import { BodyGivenUpError } from '../errors.ts'
 import type { EndedBy } from '../events.ts'
 import type { QueueAware } from '../queued.ts'
 import { closeByReset, isHttp2 } from './internals.ts'
-import type { Origin, Tracked } from './origin.ts'
+import type { Holding, Origin, Tracked } from './origin.ts'
 import { Reader } from './reader.ts'
 import { canBeSentAgain, isDeadConnection, isWhole } from './resend.ts'
 import { Rostered } from './roster.ts'
 import { expectSocket, type Sender } from './sockets.ts'
 
 type Controller = Dispatcher.DispatchController
-type Handler = Dispatcher.DispatchHandler & QueueAware
+type Handler = Dispatcher.DispatchHandler & QueueAware & Traced
 /** `waiting` until the response begins; the others are of its body. */
 export type State = 'waiting' | 'flowing' | 'holding' | 'draining' | 'done'
 
@@ -34,6 +35,7 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
   readonly since: number = performance.now()
   abstract readonly startedAt: number
   abstract readonly waitingSince: number
+  abstract readonly holding: Holding
   wire: Controller | null = null
   readonly isPooled: boolean
   readonly path: string
@@ -166,7 +168,7 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
 
   onSocket(socket: Socket): void {
     this.socket = socket
-    this.#isOnReused = !this.origin.attach(socket)
+    this.#isOnReused = !this.origin.attach(this, socket)
     if (this.#isOnReused && this.origin.isStale(socket) && isWhole(this.opts?.body)) {
       // A program that was busy for long: the timer that closes such a connection is late, too. What is written now goes nowhere.
       this.#isUnsent = true

@@ -9,14 +9,14 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { BodyReclaimedError } from '../../errors.ts'
-import { type EndedBy, type Outcome, publish, type Reason } from '../../events.ts'
+import { type EndedBy, type HolderState, type Outcome, publish, type Reason } from '../../events.ts'
 import type { ResolvedDrain } from '../../options.ts'
 import { atTurnEnd, type TurnTask } from '../../turn.ts'
 import { Account } from '../../wire/account.ts'
 import type { Decision } from '../../wire/decision.ts'
 import type { Waiting } from '../../wire/held.ts'
 import { closeByReset } from '../../wire/internals.ts'
-import { leastForSpeed, type Origin, type Tracked } from '../../wire/origin.ts'
+import { type Holding, leastForSpeed, type Origin, type Tracked } from '../../wire/origin.ts'
 import { Rostered } from '../../wire/roster.ts'
 import { Draining, howToEnd } from '../../wire/settle.ts'
 import { type Hooked, hookRequest, hookResponse, node } from './hooks.ts'
@@ -47,6 +47,8 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
   #state: State = 'waiting'
   #inbox: Inbox | undefined
   #isLookDue = false
+  /** It has been written, or is about to be. */
+  #isConnected = false
   /** What a reader who comes too late gets. */
   #reclaimed: Error | undefined
   #wire: Wire | undefined
@@ -66,6 +68,17 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     return this.#account.path
   }
 
+  get holding(): Holding {
+    const { method, received } = this.#account
+    return { state: this.#holderState, method, received, site: undefined }
+  }
+
+  get #holderState(): HolderState {
+    if (this.#state === 'waiting') return 'unanswered'
+    if (this.#state === 'draining') return 'draining'
+    return this.#inbox?.isTouched === false ? 'untouched' : 'reading'
+  }
+
   onAdmitted(): void {}
 
   // ---- from Node
@@ -76,14 +89,23 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     const origin = this.#origin
     origin.start(this)
     if (!socket.connecting) {
-      attach(origin, socket)
+      this.#attach(socket)
       return
     }
     const started = performance.now()
     socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
-      attach(origin, socket)
+      this.#attach(socket)
       origin.noteConnect(performance.now() - started)
     })
+  }
+
+  /** A socket that is upgraded belongs to somebody else from then on. */
+  #attach(socket: Socket): void {
+    this.#isConnected = true
+    const origin = this.#origin
+    if (!origin.attach(this, socket)) return
+    noteListener(socket, socket.listeners('close').at(-1))
+    socket.once('agentRemove', () => origin.forget(socket))
   }
 
   onResponse(response: IncomingMessage): void {
@@ -157,7 +179,10 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
 
   /** The request is over for Node, and so is its connection unless it is parted. */
   onClose(): void {
-    if (this.#state === 'waiting') this.#state = 'done'
+    if (this.#state === 'waiting') {
+      this.#state = 'done'
+      if (!this.#isConnected) this.#origin.noteUnconnected(this)
+    }
     if (this.#state === 'open' && this.#box.hasArrived) this.#receive()
     if (this.#state !== 'draining') this.#leave()
   }
@@ -208,7 +233,14 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     if (this.#state !== 'open' || this.#message.readableFlowing !== null) return
     const { name, scope, waiting } = this.#origin
     const facts = { origin: name, age, received: this.#account.received }
-    publish('drained:reclaim', () => ({ ...facts, ...this.#account.request, client: scope.client, waiting }))
+    publish('drained:reclaim', () => ({
+      ...facts,
+      ...this.#account.request,
+      client: scope.client,
+      waiting,
+      callSite: undefined,
+    }))
+    this.#account.find('reclaim', this.startedAt, true, undefined)
     this.#reclaimed = new BodyReclaimedError(facts)
     this.#giveUp('reclaim', true)
   }
@@ -259,7 +291,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
   #receive(): void {
     this.#state = 'received'
     if (this.#account.received === 0) this.#settle('read', 'complete')
-    else this.#box.bequeath()
+    else this.#box.bequeath(this.startedAt)
   }
 
   /** Undefined if the socket is gone already. */
@@ -375,11 +407,4 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     this.#inbox?.drop(this)
     this.#account.close(outcome, reason)
   }
-}
-
-/** A socket that is upgraded belongs to somebody else from then on. */
-function attach(origin: Origin, socket: Socket): void {
-  if (!origin.attach(socket)) return
-  noteListener(socket, socket.listeners('close').at(-1))
-  socket.once('agentRemove', () => origin.forget(socket))
 }

@@ -80,9 +80,10 @@ export class Inbox {
   }
 
   /** From here on, only its reader keeps the response alive. */
-  bequeath(): void {
+  bequeath(startedAt: number): void {
     const { method, path, read, head } = this.#account
-    this.#ahead.bequeath(this.#response, { method, path, status: head?.status ?? 0 }, read)
+    const request = { method, path, status: head?.status ?? 0 }
+    this.#ahead.bequeath(this.#response, { request, read, startedAt, site: undefined })
   }
 
   drop(waiting: Waiting): void {

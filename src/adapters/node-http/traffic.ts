@@ -2,7 +2,8 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { clientDefaults, type ResolvedDrain } from '../../options.ts'
+import { Leaks } from '../../leaks.ts'
+import { clientDefaults, queueDefaults, type ResolvedDrain } from '../../options.ts'
 import type { Scope } from '../../wire/origin.ts'
 import { Origins } from '../../wire/origins.ts'
 import type { WireStats } from '../../wire/stats.ts'
@@ -24,7 +25,18 @@ export class Traffic {
   constructor(name: string, limits: ResolvedDrain, agent: Agent, timeout: number | undefined) {
     const most = Math.min(agent.maxSockets, agent.maxTotalSockets)
     const limit = Number.isFinite(most) ? most : undefined
-    const scope: Scope = { client: name, limit, stall: limits.stall, closing: false, error: undefined }
+    const { warn } = queueDefaults
+    // Where a request of node:http was made is not known, so that there is nothing to sample.
+    const leaks = new Leaks(name, 'sample')
+    const scope: Scope = {
+      client: name,
+      limit,
+      stall: limits.stall,
+      warn,
+      leaks,
+      closing: false,
+      error: undefined,
+    }
     this.#origins = new Origins(scope)
     this.#limits = limits
     this.#idle = timeout ?? clientDefaults.keepAlive

@@ -1,0 +1,111 @@
+/**
+ * `drained run app.js`: the program as ever, put on this library before it starts, and a report of its connections at its end.
+ * Where it can be, this process becomes the program: its exit code, signals, standard streams and process id are its own.
+ */
+import { spawn } from 'node:child_process'
+import fs from 'node:fs'
+import path from 'node:path'
+import { CliError, type Command, exitCodes, quote, read, UsageError } from './command.ts'
+import { type ReportOptions, urlWith } from '../report/preload-options.ts'
+
+const usage = `drained run [options] app.js [arguments of the program]
+
+Runs a Node program on drained, as node --import drained/register does, and reports its connections, bodies and leaks on
+standard error when it ends, and on SIGUSR2.
+
+Options, before the program:
+  --html FILE   also write the report as a page
+  --json        the report as one line of JSON, not as text
+  --no-report   nothing on standard error; a page that is asked for is written
+
+Flags of Node go in NODE_OPTIONS, options of drained in the environment, as in DRAINED_CONNECTIONS=64 drained run app.js
+
+Exit codes: the program's, or its signal; 64 if the arguments are wrong.`
+
+const options = {
+  html: { type: 'string' },
+  json: { type: 'boolean' },
+  'no-report': { type: 'boolean' },
+} as const
+
+export const run: Command = {
+  usage,
+  async run(args) {
+    const parsed = parseRun(args)
+    if (parsed.html !== undefined) refuseUnwritable(parsed.html)
+    return process.execve === undefined
+      ? startChild(parsed)
+      : become(parsed, (...to) => process.execve?.(...to))
+  },
+}
+
+export interface RunOptions {
+  readonly print: ReportOptions['print']
+  readonly html: string | undefined
+  /** The program and its arguments. */
+  readonly program: readonly string[]
+}
+
+/**
+ * Everything from the first argument on that is no option of ours is the program's.
+ * @throws UsageError
+ */
+export function parseRun(args: readonly string[]): RunOptions {
+  let split = 0
+  for (; split < args.length; split++) {
+    const arg = args[split] ?? ''
+    if (arg === '--' || !arg.startsWith('-')) break
+    if (arg === '--html') split++
+  }
+  const program = args.slice(args[split] === '--' ? split + 1 : split)
+  const { html, json, 'no-report': silent } = read(args.slice(0, split), options).values
+  if (json === true && silent === true) throw new UsageError('--json and --no-report exclude each other')
+  if (program.length === 0)
+    throw new UsageError('drained run needs a program, as in drained run app.js (drained run --help)')
+  const print = silent === true ? 'nothing' : json === true ? 'json' : 'text'
+  return { print, html: html as string | undefined, program }
+}
+
+/** Now, and not after hours of running. */
+function refuseUnwritable(file: string): void {
+  const folder = path.dirname(path.resolve(file))
+  if (!fs.existsSync(folder)) throw new UsageError(`--html ${quote(file)}: there is no such folder`)
+  if (fs.existsSync(file) && fs.statSync(file).isDirectory())
+    throw new UsageError(`--html needs a file, and ${quote(file)} is a folder`)
+}
+
+/** Of Node: its own flags, ours, and the program. */
+function argumentsOf({ print, html, program }: RunOptions, who: { pid?: number; parent?: number }): string[] {
+  const at = (file: string): URL => new URL(file + path.extname(import.meta.filename), import.meta.url)
+  const imports = [at('../process/register').href]
+  if (print !== 'nothing' || html !== undefined) {
+    const page = html === undefined ? undefined : path.resolve(html)
+    imports.push(urlWith(at('../report/preload'), { print, html: page, ...who }))
+  }
+  return [...process.execArgv, ...imports.flatMap((each) => ['--import', each]), ...program]
+}
+
+type Replace = (file: string, args: readonly string[]) => undefined
+
+function become(options: RunOptions, replace: Replace): never {
+  replace(process.execPath, [process.argv0, ...argumentsOf(options, { pid: process.pid })])
+  throw new CliError('drained run: the program could not be started', exitCodes.failed)
+}
+
+/** On Windows, which cannot do that. What the console sends, it sends to the child, too. */
+async function startChild(options: RunOptions): Promise<number> {
+  const args = argumentsOf(options, { parent: process.pid })
+  const child = spawn(process.execPath, args, { stdio: 'inherit' })
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => child.kill(signal))
+  process.on('SIGINT', () => {})
+  const { promise, resolve, reject } = Promise.withResolvers<number>()
+  child.once('error', reject)
+  child.once('exit', (code, signal) => {
+    if (signal === null) resolve(code ?? 1)
+    else {
+      process.removeAllListeners(signal)
+      process.kill(process.pid, signal)
+    }
+  })
+  return promise
+}

@@ -1,0 +1,133 @@
+/**
+ * Leaks of one client: which calls are traced, and what is told of a body that nobody ended. A call that is not traced costs a decrement.
+ */
+import { Trace, textOf } from './call-site.ts'
+import { BodyLeakedError } from './errors.ts'
+import { type CallSite, type LeakEvent, publish, redactUrl } from './events.ts'
+import { collectGarbage } from './garbage.ts'
+import type { LeakMode } from './options.ts'
+
+/** A leak as the wire knows it. */
+export type Found = Omit<LeakEvent, 'client' | 'count' | 'callSite'>
+
+/** Calls traced at once: the first of a client, and those that follow a leak nobody could name. */
+const burst = 256
+/** A busy client traces one call in so many: a trace costs about half a small call, so that is less than one per cent. */
+const every = 64
+/** Calls traced in a millisecond all the same, so that a client of less than 100 calls per second traces most of them. */
+const perMs = 0.1
+/** Milliseconds between two bursts: in all, less than a thousandth of the time. */
+const between = 1_000
+/** Call sites that are counted; the one that has been silent longest is forgotten. */
+const maxCounted = 1_000
+
+export type Watcher = (leak: LeakEvent) => void
+
+const watchers = new Set<Watcher>()
+
+/** Until the function it returns is called, every call of every client is traced, and every leak told to `watcher`. */
+export function watchLeaks(watcher: Watcher): () => void {
+  watchers.add(watcher)
+  return () => void watchers.delete(watcher)
+}
+
+/** @throws if there is one; an AggregateError for several */
+export function throwLeaks(errors: readonly BodyLeakedError[]): void {
+  if (errors.length === 1) throw errors[0]
+  const messages = errors.map(({ message }) => `\n- ${message}`).join('')
+  if (errors.length > 1) throw new AggregateError(errors, `${errors.length} bodies were leaked:${messages}`)
+}
+
+export class Leaks {
+  readonly #client: string
+  readonly #throws: boolean
+  readonly #counts = new Map<string, number>()
+  /** Calls to be traced, one after another. */
+  #left: number
+  /** Calls until the next one that is traced. */
+  #skip = 0
+  #refilledAt = 0
+  #burstAt = -Infinity
+  /** Errors for whoever closes the client. */
+  #caught: BodyLeakedError[] | undefined
+
+  constructor(client: string, mode: Exclude<LeakMode, 'off'>) {
+    this.#client = client
+    this.#throws = mode === 'throw'
+    this.#left = mode === 'sample' ? burst : Infinity
+  }
+
+  /** @param fetch the function whose caller is to be named */
+  trace(fetch: object): Trace | undefined {
+    if (this.#left > 0) this.#left--
+    else if (--this.#skip <= 0) this.#refill()
+    else if (watchers.size === 0) return undefined
+    return new Trace(fetch)
+  }
+
+  /** By chance: calls that alternate would meet a fixed interval at the same one for ever. */
+  #refill(): void {
+    const now = performance.now()
+    this.#left = Math.min(burst, Math.floor((now - this.#refilledAt) * perMs))
+    this.#refilledAt = now
+    this.#skip = 1 + Math.floor(Math.random() * (2 * every - 1))
+  }
+
+  /** Something is wrong, and nobody knows where: the next calls are traced. */
+  wonder(): void {
+    const now = performance.now()
+    if (now - this.#burstAt < between) return
+    this.#burstAt = now
+    this.#left = Math.max(this.#left, burst)
+  }
+
+  report(found: Found): void {
+    if (found.site === undefined) this.wonder()
+    const callSite = found.site && textOf(found.site)
+    const count = this.#count(callSite ?? `${found.method} ${found.origin}${shapeOf(found.path)}`)
+    const event = (): LeakEvent => ({
+      ...found,
+      path: redactUrl(found.path),
+      client: this.#client,
+      count,
+      callSite,
+    })
+    if (/^10*$/.test(String(count))) publish('drained:leak', event)
+    for (const watcher of watchers) watcher(event())
+    if (!this.#throws || watchers.size > 0) return
+    const error = new BodyLeakedError(event())
+    if (this.#caught !== undefined) return void this.#caught.push(error)
+    queueMicrotask(() => {
+      throw error
+    })
+  }
+
+  /**
+   * The client closes: of `throw`, what was forgotten and can be found now is thrown to whoever closes.
+   * @throws BodyLeakedError for one leak, an AggregateError of them for several
+   */
+  async conclude(): Promise<void> {
+    if (!this.#throws) return
+    this.#caught ??= []
+    await collectGarbage()
+    const errors = this.#caught ?? []
+    this.#caught = undefined
+    throwLeaks(errors)
+  }
+
+  #count(key: string): number {
+    const count = (this.#counts.get(key) ?? 0) + 1
+    this.#counts.delete(key)
+    this.#counts.set(key, count)
+    const [oldest] = this.#counts.keys()
+    if (this.#counts.size > maxCounted) this.#counts.delete(oldest as string)
+    return count
+  }
+}
+
+/** A path without its query, numbers and ids, which differ from call to call. */
+export const shapeOf = (path: string): string => path.replace(/\?.*$/s, '').replace(/[^/]*\d[^/]*/g, '*')
+
+/** What calls and bodies have in common, for whoever groups them. */
+export const keyOf = (site: CallSite | undefined, method: string, path: string): string =>
+  site === undefined ? `${method} ${shapeOf(path)}` : textOf(site)

@@ -1,0 +1,60 @@
+/**
+ * Calls back once when the process ends: by itself, by process.exit, by an error nobody has caught, or by a signal that nobody else
+ * listens to, which then ends it as it would have. Programs look at who listens to a signal to find out whether they have to end
+ * themselves: to them we are not there.
+ */
+import { EventEmitter } from 'node:events'
+
+/** What ends a process that does not listen to it, and can be listened to. */
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+type Signal = (typeof signals)[number]
+const isOurs = (event: string | symbol): event is Signal => (signals as readonly unknown[]).includes(event)
+
+/** What Node itself knows, us included. */
+const known = EventEmitter.prototype
+
+export function atEnd(report: (how: string) => void): void {
+  let isOver = false
+  const end = (how: string): void => {
+    if (isOver) return
+    isOver = true
+    report(how)
+  }
+  process.on('exit', (code) => end(`exit code ${code}`))
+
+  const onSignal = (signal: string): void => {
+    if (known.listenerCount.call(process, signal) > 1) return
+    end(signal)
+    stop()
+    process.kill(process.pid, signal)
+  }
+  const rearm = (event: string | symbol, listener: unknown): void => {
+    // Node lets go of a signal when the last listener it can see is gone.
+    if (!isOurs(event) || listener === onSignal || process.listenerCount(event) > 0) return
+    process.removeListener(event, onSignal)
+    process.prependListener(event, onSignal)
+  }
+  const stop = (): void => {
+    process.removeListener('removeListener', rearm)
+    for (const signal of signals) process.removeListener(signal, onSignal)
+  }
+
+  hide(onSignal)
+  for (const signal of signals) process.on(signal, onSignal)
+  process.on('removeListener', rearm)
+}
+
+function hide(ours: (signal: string) => void): void {
+  const seen = (name: string | symbol): boolean => !known.listeners.call(process, name).includes(ours)
+  const methods = {
+    listeners: (name: string | symbol) => known.listeners.call(process, name).filter((each) => each !== ours),
+    rawListeners: (name: string | symbol) =>
+      known.rawListeners.call(process, name).filter((each) => each !== ours),
+    listenerCount(name: string | symbol, listener?: (...args: unknown[]) => void) {
+      const count = known.listenerCount.call(process, name, listener)
+      return listener !== undefined || seen(name) ? count : count - 1
+    },
+  }
+  for (const [name, value] of Object.entries(methods))
+    Object.defineProperty(process, name, { value, configurable: true, writable: true })
+}

@@ -1,0 +1,82 @@
+/** Leaks by call site, in bounded memory, each with the line of source there. Reads files only when a report is made. */
+import fs from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { CallSite, LeakEvent } from '../events.ts'
+import type { LeakReport } from './model.ts'
+
+/** Places to look at; whoever has more has enough to do. */
+const mostSites = 200
+/** Of a line of source: more is no line that somebody wrote. */
+const mostSource = 200
+/** Not read for the sake of a line. */
+const mostBytes = 4 * 1024 * 1024
+
+export class Leaks {
+  readonly #sites = new Map<string, LeakEvent>()
+  /** Call sites beyond those that are kept. */
+  more = 0
+
+  onLeak(leak: LeakEvent): void {
+    const key = leak.callSite ?? shapeOf(leak)
+    // What counts them has counted those it did not publish, too; of two clients, each has counted its own.
+    const before = this.#sites.get(key)?.count ?? 0
+    if (before === 0 && this.#sites.size >= mostSites) this.more++
+    else this.#sites.set(key, { ...leak, count: Math.max(before, leak.count) })
+  }
+
+  all(readLine: (site: CallSite) => string | undefined = readSource): LeakReport[] {
+    return [...this.#sites.values()]
+      .toSorted((a, b) => b.count - a.count)
+      .map(
+        ({
+          client,
+          origin,
+          method,
+          path,
+          status,
+          unread,
+          age,
+          foundBy,
+          heldConnection,
+          callSite,
+          ...rest
+        }) => {
+          const source = rest.site === undefined ? undefined : readLine(rest.site)
+          const { count } = rest
+          return {
+            count,
+            client,
+            origin,
+            method,
+            path,
+            status,
+            unread,
+            age,
+            foundBy,
+            heldConnection,
+            callSite,
+            source,
+          }
+        },
+      )
+  }
+}
+
+/** Requests that differ in numbers and ids come from the same place. */
+function shapeOf({ client, origin, method, path }: LeakEvent): string {
+  const [plain = ''] = path.split('?')
+  return [client, origin, method, plain.replaceAll(/[^/]*\d[^/]*/g, '*')].join(' ')
+}
+
+/** The line of source at a call site, trimmed; undefined where there is none to read. Never throws. */
+export function readSource({ file, line }: CallSite): string | undefined {
+  try {
+    const name = file.startsWith('file:') ? fileURLToPath(file) : file
+    if (fs.statSync(name).size > mostBytes) return undefined
+    const text = fs.readFileSync(name, 'utf8').split('\n')[line - 1]?.trim()
+    if (text === undefined || text === '') return undefined
+    return text.length > mostSource ? `${text.slice(0, mostSource)}…` : text
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,93 @@
+/** What a report says of a program: plain data, as `--json` prints it. Everything in it may be shown: secrets are gone. */
+import type { FoundBy, Outcome, Reason, StarvationEvent } from '../events.ts'
+import type { Waits } from './waits.ts'
+
+export interface Report {
+  /** As the program was named. */
+  readonly program: string
+  readonly node: string
+  readonly pid: number
+  /** ISO 8601. */
+  readonly started: string
+  readonly seconds: number
+  /** `exit code 0`, `SIGTERM`, or `running`. */
+  readonly ended: string
+  /** All origins together. */
+  readonly total: Counts
+  /** The one with the most requests first. */
+  readonly origins: readonly OriginReport[]
+  /** The one with the most occurrences first. */
+  readonly leaks: readonly LeakReport[]
+  /** Call sites beyond those that are kept. */
+  readonly moreLeaks: number
+  /** Who kept the connections when requests had waited for long: the last time of each origin. */
+  readonly starvations: readonly Starvation[]
+  readonly samples: readonly Sample[]
+}
+
+export interface OriginReport extends Counts {
+  /** Several, where more than one client talks to it. */
+  readonly client: string
+  readonly origin: string
+}
+
+export interface Counts {
+  /** Written to a connection; one that is sent again counts again. */
+  readonly requests: number
+  /** Ended without ever having had a connection. */
+  readonly unsent: number
+  readonly sockets: {
+    readonly opened: number
+    readonly reused: number
+    readonly reset: number
+    /** Now. */
+    readonly open: number
+    /** The most at once. */
+    readonly most: number
+  }
+  readonly bodies: { readonly [K in Outcome]: { readonly [R in Reason]?: number } }
+  readonly bytes: { readonly read: number; readonly drained: number; readonly unread: number }
+  /** Untouched bodies that were taken back because others waited. */
+  readonly reclaimed: number
+  /** Attempts after the first. */
+  readonly retries: number
+  /** Warnings that a request has waited for long. */
+  readonly starved: number
+  readonly waits: Waits
+}
+
+export type Starvation = Pick<
+  StarvationEvent,
+  'client' | 'origin' | 'waited' | 'waiting' | 'limit' | 'open' | 'holders'
+>
+
+/** Bodies forgotten at one place. */
+export interface LeakReport {
+  /** At the least: leaks of one call site are told of when there are 1, 10, 100 and so on. */
+  readonly count: number
+  readonly client: string
+  readonly origin: string
+  readonly method: string
+  readonly path: string
+  readonly status: number
+  /** Bytes of the last one that nobody has read, if known. */
+  readonly unread: number | undefined
+  /** Milliseconds from the headers of the last one until it was found. */
+  readonly age: number
+  readonly foundBy: FoundBy
+  /** False if it had arrived whole, and cost only memory. */
+  readonly heldConnection: boolean
+  readonly callSite: string | undefined
+  /** The line of source there. */
+  readonly source: string | undefined
+}
+
+/** A stretch of time that begins where the one before ends. */
+export interface Sample {
+  /** Seconds since the start at its end. */
+  readonly at: number
+  /** The most connections open at once in it. */
+  readonly sockets: number
+  /** The most requests seen waiting in it. */
+  readonly waiting: number
+}

@@ -1,0 +1,36 @@
+/** Puts a report where it was asked for, at once: nothing that is left for later happens at the end of a process. Never throws. */
+import fs from 'node:fs'
+import type { Report } from './model.ts'
+import { pageReport } from './page.ts'
+import type { ReportOptions } from './preload-options.ts'
+import { textReport } from './text.ts'
+
+/** Milliseconds to wait for whoever reads standard error: a pager that nobody scrolls must not keep the program. */
+const patience = 1_000
+
+export function write(make: () => Report, { print, html }: ReportOptions): void {
+  try {
+    const report = make()
+    if (print === 'text') writeError(textReport(report))
+    if (print === 'json') writeError(`${JSON.stringify(report)}\n`)
+    if (html === undefined) return
+    fs.writeFileSync(html, pageReport(report))
+    if (print === 'text') writeError(`\n  page: ${html}\n`)
+  } catch (error) {
+    writeError(`drained: no report: ${error instanceof Error ? error.message : String(error)}\n`)
+  }
+}
+
+/** A pipe may be full, and does not block. */
+function writeError(text: string): void {
+  let rest = Buffer.from(text)
+  const deadline = performance.now() + patience
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(fs.writeSync(2, rest))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || performance.now() > deadline) return
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
+    }
+  }
+}
