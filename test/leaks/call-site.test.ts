@@ -65,7 +65,7 @@ test('whatever a stack is, it is read without an error', () => {
 })
 
 test('a program that formats stacks by itself, or cannot, costs the name and nothing else', () => {
-  const before = Error.prepareStackTrace
+  const before = Object.getOwnPropertyDescriptor(Error, 'prepareStackTrace')
   const limit = Error.stackTraceLimit
   try {
     Error.prepareStackTrace = () => ({ not: 'text' })
@@ -78,7 +78,8 @@ test('a program that formats stacks by itself, or cannot, costs the name and not
     void new Trace(test)
     expect(Error.stackTraceLimit).toBe(0)
   } finally {
-    Error.prepareStackTrace = before as NonNullable<typeof before>
+    delete Error.prepareStackTrace
+    if (before !== undefined) Object.defineProperty(Error, 'prepareStackTrace', before)
     Error.stackTraceLimit = limit
   }
 })
