@@ -128,6 +128,21 @@ const overheadCalls: Record<string, Make> = {
   },
 }
 
+/** What it costs to know where a call was made; nobody listens to any channel. */
+function traced(leaks: NonNullable<ClientOptions['leaks']>): Make {
+  return (url) => {
+    const client = createClient({ connections, leaks })
+    return async () => (await client.fetch(url)).json()
+  }
+}
+
+const reportCalls: Record<string, Make> = {
+  'leaks: off': traced('off'),
+  'leaks: off, once more': traced('off'),
+  'leaks: sample': traced('sample'),
+  'leaks: all': traced('all'),
+}
+
 /** A policy that is never needed, and limits that are never met. */
 const retrying: ClientOptions = { connections, retry: true, timeout: { attempt: 10_000, total: 60_000 } }
 
@@ -175,6 +190,7 @@ export const calls: Record<string, Record<string, Make>> = {
   json: jsonCalls,
   overhead: overheadCalls,
   policies: policyCalls,
+  reports: reportCalls,
   services: serviceCalls,
   blobs: blobCalls,
   ...objectCalls,

@@ -9,6 +9,7 @@ import { memory } from './memory.ts'
 import { overhead } from './overhead.ts'
 import { policies } from './policies.ts'
 import { ports } from './ports.ts'
+import { reports } from './reports.ts'
 import { retries } from './retries.ts'
 import { services } from './services.ts'
 import { speed } from './speed.ts'
@@ -26,6 +27,7 @@ export const sections: Record<string, Section> = {
   transfer,
   allocation,
   policies,
+  reports,
   retries,
   services,
   azure,

@@ -53,7 +53,7 @@ export function installFrom(environment: NodeJS.ProcessEnv): Installed {
 
 /** A variable that is empty is not set. */
 export function readOptions(environment: NodeJS.ProcessEnv): InstallOptions {
-  const options: Record<string, unknown> & { drain?: Record<string, unknown> } = {}
+  const options: Record<string, unknown> = {}
   for (const [name, text] of Object.entries(environment)) {
     if (!name.startsWith('DRAINED_') || text === undefined) continue
     const variable = Object.hasOwn(variables, name) ? variables[name] : undefined
@@ -68,7 +68,7 @@ export function readOptions(environment: NodeJS.ProcessEnv): InstallOptions {
     const value = variable.read(text)
     const [first = '', second] = variable.option.split('.')
     if (second === undefined) options[first] = value
-    else (options.drain ??= {})[second] = value
+    else options[first] = { ...(options[first] as object | undefined), [second]: value }
   }
   return options
 }

@@ -31,7 +31,7 @@ test('who keeps the pool is told by call site and state', async () => {
   expect(first?.holders.map(({ state }) => state)).toEqual(
     expect.arrayContaining(['untouched', 'reading', 'unanswered']),
   )
-  await Promise.all(kept.map((response) => response.body?.cancel()))
+  for (const { body } of kept) await body?.cancel()
   await client.destroy()
   await all
 })
@@ -44,7 +44,7 @@ test('without a trace the place is not known, and told apart by path', async () 
   const waiting = client.fetch(`${origin.url}/40`)
   await until(() => told.length > 0, 'told')
   expect(told[0]?.holders).toMatchObject([{ state: 'untouched', count: 2, callSite: undefined }])
-  await Promise.all(kept.map((response) => response.body?.cancel()))
+  for (const { body } of kept) await body?.cancel()
   await (await waiting).text()
 })
 

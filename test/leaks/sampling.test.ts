@@ -1,0 +1,62 @@
+/** Which calls are traced, and how leaks are counted. */
+import { expect, test } from 'vitest'
+import { type Found, Leaks } from '../../src/leaks.ts'
+import { heard } from './support/serve.ts'
+
+const found: Found = {
+  origin: 'http://a.example',
+  method: 'GET',
+  path: '/items/1?sig=a',
+  status: 200,
+  foundBy: 'collector',
+  age: 1,
+  received: 1,
+  read: 0,
+  unread: 1,
+  heldConnection: false,
+  site: undefined,
+}
+
+const traced = (leaks: Leaks, calls: number): number => {
+  let count = 0
+  for (let call = 0; call < calls; call++) if (leaks.trace(traced) !== undefined) count++
+  return count
+}
+
+test('the first calls of a client are all traced, then few', () => {
+  const leaks = new Leaks('a', 'sample')
+  expect(traced(leaks, 256)).toBe(256)
+  // One in 64, and 100 per second of however long this takes.
+  const started = performance.now()
+  const few = traced(leaks, 50_000)
+  expect(few).toBeGreaterThan(100)
+  expect(few).toBeLessThan(3_000 + (performance.now() - started))
+})
+
+test('a leak that nobody can name makes the next calls be traced, once a second', () => {
+  const leaks = new Leaks('a', 'sample')
+  traced(leaks, 1_000)
+  leaks.report(found)
+  expect(traced(leaks, 256)).toBe(256)
+})
+
+test('all: every call is traced', () => {
+  expect(traced(new Leaks('a', 'all'), 3_000)).toBe(3_000)
+})
+
+test('leaks without a call site count by method and path, ids apart; with one, by it', () => {
+  using told = heard('drained:leak')
+  const leaks = new Leaks('a', 'sample')
+  for (let id = 0; id < 100; id++) leaks.report({ ...found, path: `/items/${id}?sig=a` })
+  leaks.report({ ...found, method: 'PUT' })
+  const site = { function: 'load', file: '/app/jobs.js', line: 3, column: 7 }
+  for (let id = 0; id < 10; id++) leaks.report({ ...found, path: `/items/${id}`, site })
+  expect(told.map(({ count, path, callSite }) => [count, path, callSite])).toEqual([
+    [1, '/items/0?sig=***', undefined],
+    [10, '/items/9?sig=***', undefined],
+    [100, '/items/99?sig=***', undefined],
+    [1, '/items/1?sig=***', undefined],
+    [1, '/items/0', 'load (/app/jobs.js:3:7)'],
+    [10, '/items/9', 'load (/app/jobs.js:3:7)'],
+  ])
+})
