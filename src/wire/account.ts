@@ -1,11 +1,15 @@
 /** What is known of one body: its head, how much is still to come, and what became of its bytes. Its outcome is published once. */
+import type { Socket } from 'node:net'
 import { type EndedBy, type Outcome, publish, type Reason, redactUrl } from '../events.ts'
 import { announcedLength, type ResponseHead } from './framing.ts'
+import { isHttp2 } from './internals.ts'
 import type { Origin } from './origin.ts'
 
 export class Account {
   readonly method: string
   readonly path: string
+  /** When its headers came (`performance.now()`). */
+  since = 0
   /** Undefined until the response has begun. */
   head: ResponseHead | undefined
   /** Bytes still to come; undefined when not declared. */
@@ -24,10 +28,16 @@ export class Account {
     this.path = path
   }
 
-  open(status: number, headers: ResponseHead['headers']): void {
+  open(status: number, headers: ResponseHead['headers'], since: number): void {
+    this.since = since
     this.head = { method: this.method, status, headers }
     this.remaining = announcedLength(this.head)
     this.#origin.counts.open++
+  }
+
+  /** A response that is no more than its head. */
+  upgrade(status: number): void {
+    this.head = { method: this.method, status, headers: {} }
   }
 
   receive(bytes: number): void {
@@ -43,6 +53,25 @@ export class Account {
   /** The request as it may be shown. */
   get request(): { method: string; path: string; status: number } {
     return { method: this.method, path: redactUrl(this.path), status: this.head?.status ?? 0 }
+  }
+
+  /**
+   * The wire has no more to do with the request.
+   * @param since when it was dispatched
+   * @param waited milliseconds it waited for a connection
+   * @param code of the error its reader has got
+   */
+  leave(since: number, waited: number | undefined, socket: Socket | undefined, code?: string): void {
+    publish('drained:request', () => ({
+      ...this.request,
+      client: this.#origin.scope.client,
+      origin: this.#origin.name,
+      status: this.head?.status,
+      code,
+      protocol: socket === undefined ? undefined : isHttp2(socket) ? '2' : '1.1',
+      waited,
+      duration: performance.now() - since,
+    }))
   }
 
   close(outcome: Outcome, reason: Reason): void {
@@ -61,6 +90,15 @@ export class Account {
       read: this.read,
       drained: this.dropped,
       unread,
+      held: performance.now() - this.since,
     }))
   }
+}
+
+/** What an error may be counted by. Whoever ends a request of his own means the same by all he may give as the reason. */
+export function codeOf(error: unknown): string {
+  const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown }
+  if (name === 'AbortError') return name
+  if (typeof code === 'string') return code
+  return error instanceof Error ? error.name : 'AbortError'
 }

@@ -8,12 +8,14 @@ import type { Origin } from './origin.ts'
 interface Estate {
   readonly origin: Origin
   readonly request: { readonly method: string; readonly path: string; readonly status: number }
+  /** When its headers came. */
+  readonly since: number
   /** Bytes its reader had before it was forgotten. */
   readonly read: number
   bytes: number
 }
 
-const collected = new FinalizationRegistry<Estate>(({ origin, request, read, bytes }) => {
+const collected = new FinalizationRegistry<Estate>(({ origin, request, since, read, bytes }) => {
   if (bytes > 0) origin.counts.holding--
   origin.counts.bytesHeld -= bytes
   origin.counts.bytesDrained += bytes
@@ -30,6 +32,7 @@ const collected = new FinalizationRegistry<Estate>(({ origin, request, read, byt
     read,
     drained: bytes,
     unread: 0,
+    held: performance.now() - since,
   }))
 })
 
@@ -104,8 +107,8 @@ export class Ahead {
   }
 
   /** The end has arrived, and from now on only the reader keeps `body` alive. */
-  bequeath(body: object, request: Estate['request'], read: number): void {
-    this.#estate = { origin: this.#origin, request, read, bytes: this.length }
+  bequeath(body: object, request: Estate['request'], since: number, read: number): void {
+    this.#estate = { origin: this.#origin, request, since, read, bytes: this.length }
     collected.register(body, this.#estate, this)
     this.#held.compact()
   }

@@ -12,7 +12,7 @@ import { BodyGivenUpError, BodyReclaimedError, TimeoutError } from '../errors.ts
 import { type EndedBy, type Outcome, publish, type Reason } from '../events.ts'
 import type { ResolvedDrain } from '../options.ts'
 import { atTurnEnd, type TurnTask } from '../turn.ts'
-import { Account } from './account.ts'
+import { Account, codeOf } from './account.ts'
 import { Ahead } from './ahead.ts'
 import type { ResponseHead } from './framing.ts'
 import { leastForSpeed, type Origin } from './origin.ts'
@@ -41,6 +41,8 @@ export class Body extends Sending implements Handler, TurnTask {
   /** The trailers, once the end has arrived while bytes are still held. */
   #end: Headers | undefined
   #draining: Draining | undefined
+  /** Of the error its reader has got. */
+  #code: string | undefined
 
   constructor(
     dispatch: Dispatcher['dispatch'],
@@ -60,6 +62,8 @@ export class Body extends Sending implements Handler, TurnTask {
   onRequestUpgrade(
     ...[, status, headers, socket]: Parameters<NonNullable<Handler['onRequestUpgrade']>>
   ): void {
+    this.#account.upgrade(status)
+    this.#noteLeft()
     // The socket now belongs to whoever asked for the upgrade.
     this.leavePool()
     if (this.socket !== undefined) this.origin.forget(this.socket)
@@ -73,11 +77,11 @@ export class Body extends Sending implements Handler, TurnTask {
       this.handler.onResponseStart?.(this.reader, status, headers, statusText)
       return
     }
-    this.#account.open(status, headers)
+    this.startedAt = performance.now()
+    this.#account.open(status, headers, this.startedAt)
     if (this.socket !== undefined)
       this.#isLast = this.origin.noteKeepAlive(this.socket, headers['keep-alive'])
     this.state = 'flowing'
-    this.startedAt = performance.now()
     try {
       this.handler.onResponseStart?.(this.reader, status, headers, statusText)
     } catch (error) {
@@ -105,6 +109,7 @@ export class Body extends Sending implements Handler, TurnTask {
     const { received } = this.#account
     if (!this.#wasStopped && received >= leastForSpeed)
       this.origin.noteSpeed(received, performance.now() - this.startedAt)
+    this.#noteLeft()
     this.leavePool()
     if (this.state === 'draining') {
       this.#settle('drained', 'ended')
@@ -128,8 +133,8 @@ export class Body extends Sending implements Handler, TurnTask {
       this.origin.addUntouched(this)
     } else if (this.#ahead !== undefined && this.#ahead.length > 0) {
       // From here on, only its reader keeps this body alive.
-      const { method, path, read, head } = this.#account
-      this.#ahead.bequeath(this, { method, path, status: head?.status ?? 0 }, read)
+      const { method, path, read, head, since } = this.#account
+      this.#ahead.bequeath(this, { method, path, status: head?.status ?? 0 }, since, read)
     }
   }
 
@@ -148,6 +153,8 @@ export class Body extends Sending implements Handler, TurnTask {
       this.resend(error)
       return
     }
+    this.#code ??= codeOf(error)
+    this.#noteLeft()
     this.leavePool()
     if (state === 'waiting') {
       this.state = 'done'
@@ -184,11 +191,15 @@ export class Body extends Sending implements Handler, TurnTask {
     if (this.state === 'done' || this.state === 'draining') return
     if (this.state === 'waiting') {
       // There is nothing to drain: the request is over, and with it its connection.
-      if (this.wire === null) this.abandon(reason)
-      else if (!this.isStarting) this.abortWire(reason)
+      if (this.wire === null) {
+        this.#code = codeOf(reason)
+        this.#noteLeft()
+        this.abandon(reason)
+      } else if (!this.isStarting) this.abortWire(reason)
       return
     }
     this.#account.endedBy = by
+    this.#code = codeOf(reason)
     this.state = 'draining'
     this.#dropAhead()
     const hasArrived = this.#end !== undefined
@@ -319,7 +330,12 @@ export class Body extends Sending implements Handler, TurnTask {
     })
   }
 
+  #noteLeft(): void {
+    this.#account.leave(this.since, this.waited, this.socket, this.#code)
+  }
+
   #close(reason: Reason): void {
+    this.#noteLeft()
     this.#settle('closed', reason)
     this.abortWire(
       new BodyGivenUpError(`The response body was given up and its connection closed (${reason})`),

@@ -69,7 +69,7 @@ export function createDrain(limits: ResolvedDrain, client: string, limit?: numbe
         origin.defer(body)
         return true
       }
-      return body.send()
+      return body.send(true)
     }
 
   const composed = new WeakMap<Dispatcher, Dispatcher>()

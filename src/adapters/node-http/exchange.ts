@@ -97,7 +97,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     this.#response = response
     this.startedAt = performance.now()
     this.#state = 'open'
-    this.#account.open(response.statusCode ?? 0, response.headers)
+    this.#account.open(response.statusCode ?? 0, response.headers, this.startedAt)
     this.#inbox = new Inbox(response, this.#account, this.#origin, this.#limits)
     hookResponse(response, this)
     // Node drops the body of a response nobody listens for, however long it is. We do so while the request is being sent.

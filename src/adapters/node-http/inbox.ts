@@ -81,8 +81,8 @@ export class Inbox {
 
   /** From here on, only its reader keeps the response alive. */
   bequeath(): void {
-    const { method, path, read, head } = this.#account
-    this.#ahead.bequeath(this.#response, { method, path, status: head?.status ?? 0 }, read)
+    const { method, path, read, head, since } = this.#account
+    this.#ahead.bequeath(this.#response, { method, path, status: head?.status ?? 0 }, since, read)
   }
 
   drop(waiting: Waiting): void {
