@@ -1,7 +1,7 @@
 /** One client, and the same with metrics on, collected as often as a program would. */
-import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
+import { MeterProvider, type MetricProducer, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
 import { createClient } from '../src/index.ts'
-import { meterClients } from '../src/adapters/metrics.ts'
+import { meterClients, metricProducer } from '../src/adapters/metrics.ts'
 import type { Make } from './transfers.ts'
 
 const connections = 50
@@ -13,6 +13,13 @@ const nowhere = {
   shutdown: async () => {},
 }
 
+/** Collects every second. */
+function readerOf(...metricProducers: MetricProducer[]): MeterProvider {
+  const times = { exportIntervalMillis: 1_000, exportTimeoutMillis: 1_000 }
+  const reader = new PeriodicExportingMetricReader({ exporter: nowhere, ...times, metricProducers })
+  return new MeterProvider({ readers: [reader] })
+}
+
 const plain: Make = (url) => {
   const client = createClient({ connections })
   return async () => (await client.fetch(url)).json()
@@ -21,14 +28,14 @@ const plain: Make = (url) => {
 export const meteredCalls: Record<string, Make> = {
   'client.fetch': plain,
   'client.fetch, once more': plain,
-  'client.fetch with metrics': (url) => {
+  'client.fetch with metricProducer()': (url) => {
     const client = createClient({ connections })
-    const reader = new PeriodicExportingMetricReader({
-      exporter: nowhere,
-      exportIntervalMillis: 1_000,
-      exportTimeoutMillis: 1_000,
-    })
-    meterClients(client, { meterProvider: new MeterProvider({ readers: [reader] }) })
+    readerOf(metricProducer(client))
+    return async () => (await client.fetch(url)).json()
+  },
+  'client.fetch with meterClients()': (url) => {
+    const client = createClient({ connections })
+    meterClients(client, { meterProvider: readerOf() })
     return async () => (await client.fetch(url)).json()
   },
 }

@@ -158,6 +158,8 @@ const secretName =
 
 /** A URL or path with user info and the values of secret query parameters replaced by `***`. Never throws. */
 export function redactUrl(url: string): string {
+  // Most have nothing to hide, and whoever listens pays for each.
+  if (!url.includes('?') && !url.includes('@')) return url
   const plain = url.replace(
     /^([a-z][a-z0-9+.-]*:)?\/\/[^/?#]*@/i,
     (_, scheme: string | undefined) => `${scheme ?? ''}//***@`,

@@ -2,14 +2,14 @@
  * Metrics of clients for OpenTelemetry: counts are read from `stats()` whenever somebody collects, times are recorded as they are
  * published. Needs `@opentelemetry/api`, and costs nothing until it is called.
  */
-import diagnostics from 'node:diagnostics_channel'
 import { type Histogram, type Meter, type MeterProvider, metrics, type Observable } from '@opentelemetry/api'
-import { sharedClient } from '../client.ts'
 import { check } from '../options/check.ts'
+import { listen } from './metrics/listen.ts'
 import { type Measure, measures, readings } from './metrics/measures.ts'
 import { readAll, resolveSources, type Source } from './metrics/sources.ts'
-import { type Timing, timings } from './metrics/timings.ts'
+import { type AnyTiming } from './metrics/timings.ts'
 
+export { type ClientMetricProducer, metricProducer } from './metrics/producer.ts'
 export type { Source } from './metrics/sources.ts'
 
 export interface MeterOptions {
@@ -31,9 +31,14 @@ export function meterClients(sources?: Source | Iterable<Source>, options: Meter
   check('options', options, { meterProvider: { accepts: 'a MeterProvider', ok: isProvider } })
   const metered = resolveSources(sources)
   const meter = (options.meterProvider ?? metrics).getMeter('drained')
-  const ends = [observe(meter, metered), ...record(meter, metered)]
+  const unobserve = observe(meter, metered)
+  const listening = listen(metered, (timing) => {
+    const histogram = histogramOf(meter, timing)
+    return (value, { attributes }) => histogram.record(value, attributes)
+  })
   const stop = (): void => {
-    for (const end of ends.splice(0)) end()
+    unobserve()
+    listening.stop()
   }
   return Object.assign(stop, { [Symbol.dispose]: stop })
 }
@@ -58,37 +63,12 @@ function observableOf(meter: Meter, { name, kind, unit, description }: Measure):
   return meter.createObservableGauge(name, about)
 }
 
-/** One listener for all that a channel tells of; others of the same process have names of their own. */
-function record(meter: Meter, sources: readonly Source[] | undefined): (() => void)[] {
-  const isOurs = nameCheck(sources)
-  return [...Map.groupBy(timings, ({ channel }) => channel)].map(([channel, told]) => {
-    const histograms = told.map((timing) => [timing, histogramOf(meter, timing)] as const)
-    const listen = (message: unknown): void => {
-      const event = message as Parameters<Timing['ms']>[0]
-      if (!isOurs(event.client)) return
-      for (const [{ ms, attributes }, histogram] of histograms) {
-        const value = ms(event)
-        if (value !== undefined) histogram.record(value / 1_000, attributes(event))
-      }
-    }
-    diagnostics.subscribe(channel, listen)
-    return () => void diagnostics.unsubscribe(channel, listen)
-  })
-}
-
-function histogramOf(meter: Meter, { name, description, buckets }: Timing): Histogram {
+function histogramOf(meter: Meter, { name, description, buckets }: AnyTiming): Histogram {
   return meter.createHistogram(name, {
     unit: 's',
     description,
     advice: { explicitBucketBoundaries: [...buckets] },
   })
-}
-
-/** The default `fetch` may be another client's tomorrow. */
-function nameCheck(sources: readonly Source[] | undefined): (name: string) => boolean {
-  if (sources === undefined) return (name) => name === sharedClient().name
-  const names = new Set(readAll(sources).map(({ name }) => name))
-  return (name) => names.has(name)
 }
 
 const isProvider = (value: unknown): boolean =>

@@ -63,9 +63,10 @@ export class Account {
    */
   leave(since: number, waited: number | undefined, socket: Socket | undefined, code?: string): void {
     publish('drained:request', () => ({
-      ...this.request,
       client: this.#origin.scope.client,
       origin: this.#origin.name,
+      method: this.method,
+      path: redactUrl(this.path),
       status: this.head?.status,
       code,
       protocol: socket === undefined ? undefined : isHttp2(socket) ? '2' : '1.1',
@@ -81,9 +82,11 @@ export class Account {
     counts.bytesUnread += unread ?? 0
     this.#origin.noteOutcome(outcome, reason)
     publish('drained:body', () => ({
-      ...this.request,
       client: scope.client,
       origin: name,
+      method: this.method,
+      path: redactUrl(this.path),
+      status: this.head?.status ?? 0,
       outcome,
       reason,
       endedBy: this.endedBy,

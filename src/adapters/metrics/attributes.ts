@@ -1,6 +1,6 @@
 /** Attributes by the semantic conventions of OpenTelemetry for HTTP, of few values each: never a path, a query or a header. */
 
-export type Attributes = Record<string, string | number>
+export type Attributes = Record<string, string | number | boolean>
 
 /** Origins whose attributes are kept at hand; more are those of a crawler. */
 const maxKept = 1_000

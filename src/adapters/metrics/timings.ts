@@ -10,17 +10,28 @@ export const forConnections: readonly number[] = [
   0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300,
 ]
 
-/** Of one channel: the milliseconds its message tells of, if any, and their attributes. */
-export interface Timing<K extends keyof Events = keyof Events> {
+/** Of the messages of one channel: the milliseconds they tell of, if any, and their attributes. */
+export interface Timing<E> {
   readonly name: string
   readonly description: string
   readonly buckets: readonly number[]
-  readonly channel: K
-  readonly ms: (event: Events[K]) => number | undefined
-  readonly attributes: (event: Events[K]) => Attributes
+  readonly channel: keyof Events
+  readonly ms: (event: E) => number | undefined
+  /** The same for the same attributes. */
+  readonly key: (event: E) => readonly unknown[]
+  readonly attributes: (event: E) => Attributes
 }
 
-const timing = <K extends keyof Events>(each: Timing<K>): Timing => each as unknown as Timing
+export type AnyTiming = Timing<never>
+
+const timing = <K extends keyof Events>(each: Timing<Events[K]> & { readonly channel: K }): AnyTiming => each
+
+const keyOfRequest = ({ client, origin, method, protocol }: Events['drained:request']): unknown[] => [
+  client,
+  origin,
+  methodOf(method),
+  protocol,
+]
 
 function ofRequest({ client, origin, method, protocol }: Events['drained:request']): Attributes {
   const attributes: Attributes = {
@@ -32,13 +43,21 @@ function ofRequest({ client, origin, method, protocol }: Events['drained:request
   return attributes
 }
 
-export const timings: readonly Timing[] = [
+export const timings: readonly AnyTiming[] = [
   timing({
     name: 'http.client.request.duration',
     description: 'From the dispatch of a request to the end of its response',
     buckets: forRequests,
     channel: 'drained:request',
     ms: ({ duration }) => duration,
+    key: ({ client, origin, method, protocol, status, code }) => [
+      client,
+      origin,
+      methodOf(method),
+      protocol,
+      status,
+      failureOf(status, code),
+    ],
     attributes(event) {
       const attributes = ofRequest(event)
       const { status, code } = event
@@ -54,6 +73,7 @@ export const timings: readonly Timing[] = [
     buckets: forRequests,
     channel: 'drained:request',
     ms: ({ waited }) => waited,
+    key: keyOfRequest,
     attributes: ofRequest,
   }),
   timing({
@@ -62,6 +82,7 @@ export const timings: readonly Timing[] = [
     buckets: forConnections,
     channel: 'drained:connection',
     ms: ({ state, duration }) => (state === 'closed' ? duration : undefined),
+    key: ({ client, origin, protocol }) => [client, origin, protocol],
     attributes: ({ client, origin, protocol }) => ({
       ...serverOf(origin),
       'drained.client': client,
@@ -74,6 +95,7 @@ export const timings: readonly Timing[] = [
     buckets: forRequests,
     channel: 'drained:body',
     ms: ({ held }) => held,
+    key: ({ client, origin, outcome, reason }) => [client, origin, outcome, reason],
     attributes: ({ client, origin, outcome, reason }) => ({
       ...serverOf(origin),
       'drained.client': client,
