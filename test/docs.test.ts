@@ -3,6 +3,8 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import * as drained from '../src/index.ts'
+import { measures } from '../src/adapters/metrics/measures.ts'
+import { timings } from '../src/adapters/metrics/timings.ts'
 import { clientDefaults, drainDefaults, installDefaults } from '../src/options.ts'
 import { backoffDefaults, budgetDefaults, retryDefaults } from '../src/options/retry.ts'
 import { variables } from '../src/process/environment.ts'
@@ -45,10 +47,24 @@ test('docs/stats-and-events.md has every channel, message field and reason', () 
     .matchAll(/\| '([\w-]+)'/g)
   const fields = events.matchAll(/^ {2}readonly (\w+): /gm)
   for (const [, name] of [...reasons, ...fields]) expect(page).toContain(`\`${name}\``)
-  for (const channel of ['drained:body', 'drained:connection', 'drained:reclaim', 'drained:retry']) {
+  for (const channel of [
+    'drained:body',
+    'drained:request',
+    'drained:connection',
+    'drained:reclaim',
+    'drained:retry',
+  ]) {
     expect(page).toContain(channel)
     expect(events).toContain(`'${channel}'`)
   }
+})
+
+test('docs/metrics.md has every instrument with its kind and unit', () => {
+  const page = read('docs/metrics.md')
+  const rows = [...page.matchAll(/^\| `([\w.]+)` +\| (\w+) +\| `([\w{}]+)`/gm)].map(([, ...row]) => row)
+  const counted = measures.map(({ name, kind, unit }) => [name, kind, unit])
+  const timed = timings.map(({ name }) => [name, 'histogram', 's'])
+  expect(rows.toSorted()).toEqual([...counted, ...timed].toSorted())
 })
 
 test('docs/register.md has every environment variable, with its option and default', () => {
