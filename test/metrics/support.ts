@@ -4,6 +4,7 @@ import {
   InMemoryMetricExporter,
   MeterProvider,
   type MetricData,
+  type MetricProducer,
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics'
 
@@ -21,10 +22,12 @@ export interface Collected {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-export function inMemory(): Collected {
+/** @param metricProducers what the reader asks beside the provider */
+export function inMemory(...metricProducers: MetricProducer[]): Collected {
   const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
   // By itself never: `collect` asks for it.
-  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 1_000_000_000 })
+  const never = { exportIntervalMillis: 1_000_000_000 }
+  const reader = new PeriodicExportingMetricReader({ exporter, ...never, metricProducers })
   const provider = new MeterProvider({ readers: [reader] })
   const collect = async (): Promise<Map<string, MetricData>> => {
     exporter.reset()
