@@ -64,7 +64,8 @@ test('docs/metrics.md has every instrument with its kind and unit', () => {
   const rows = [...page.matchAll(/^\| `([\w.]+)` +\| (\w+) +\| `([\w{}]+)`/gm)].map(([, ...row]) => row)
   const counted = measures.map(({ name, kind, unit }) => [name, kind, unit])
   const timed = timings.map(({ name }) => [name, 'histogram', 's'])
-  expect(rows.toSorted()).toEqual([...counted, ...timed].toSorted())
+  expect(new Set(rows.map(String))).toEqual(new Set([...counted, ...timed].map(String)))
+  expect(rows.length).toBe(counted.length + timed.length)
 })
 
 test('docs/register.md has every environment variable, with its option and default', () => {

@@ -18,6 +18,8 @@ import { type Collected, inMemory, valueOf } from './support.ts'
 
 const ok = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
 
+const byText = (one: unknown, other: unknown): number => (String(one) < String(other) ? -1 : 1)
+
 interface Histogram {
   readonly count: number
   readonly sum: number
@@ -134,11 +136,11 @@ test.each(kinds)(
     expect(waited.some(({ attributes }) => attributes['http.request.method'] === 'GET')).toBe(true)
 
     const all = await memory.collect()
-    expect([...all.keys()].toSorted()).toEqual(
+    expect([...all.keys()].toSorted(byText)).toEqual(
       [...measures, ...timings]
         .map(({ name }) => name)
         .filter((name) => all.has(name))
-        .toSorted(),
+        .toSorted(byText),
     )
     expect(all.size).toBeGreaterThan(14)
     for (const [name, { dataPoints }] of all) {
@@ -157,7 +159,7 @@ test('both ways tell the same', async () => {
   await using other = metered('metricProducer', client)
   for (let i = 0; i < 20; i++) await (await client.fetch(origin.url)).text()
   const [left, right] = [await one.collect(), await other.collect()]
-  expect([...left.keys()].toSorted()).toEqual([...right.keys()].toSorted())
+  expect([...left.keys()].toSorted(byText)).toEqual([...right.keys()].toSorted(byText))
   const plain = (data: MetricData | undefined): unknown =>
     data && {
       descriptor: { name: data.descriptor.name, unit: data.descriptor.unit },
@@ -201,7 +203,10 @@ test('services and agents are told apart by name, and a client that is not meter
   )
   await until(() => agent.stats().bodies.read === 1, 'read')
   const points = await memory.points('drained.bodies')
-  expect(points.map(({ attributes }) => attributes['drained.client']).toSorted()).toEqual(['agent', 'blob'])
+  expect(points.map(({ attributes }) => attributes['drained.client']).toSorted(byText)).toEqual([
+    'agent',
+    'blob',
+  ])
   const times = await memory.points('http.client.request.duration')
   expect(times.map(({ attributes }) => attributes['drained.client'])).toEqual(['blob'])
   agent.destroy()
@@ -248,16 +253,16 @@ test('there is one message for each request, however it ends', async () => {
   aborted.abort()
   await Promise.all([silent, queued])
   diagnostics.unsubscribe('drained:request', listen)
-  expect(events.map(({ path, status, code }) => [path, status, code]).toSorted()).toEqual(
+  expect(events.map(({ path, status, code }) => `${path} ${status} ${code}`).toSorted(byText)).toEqual(
     [
-      ['/ok', 200, undefined],
-      ['/reset', undefined, 'ECONNRESET'],
-      ['/broken', 200, 'ECONNRESET'],
-      ['/silent', undefined, 'ERR_DRAINED_TIMEOUT'],
-      ['/large', 200, 'AbortError'],
-      ['/silent', undefined, 'AbortError'],
-      ['/queued', undefined, 'AbortError'],
-    ].toSorted(),
+      '/ok 200 undefined',
+      '/reset undefined ECONNRESET',
+      '/broken 200 ECONNRESET',
+      '/silent undefined ERR_DRAINED_TIMEOUT',
+      '/large 200 AbortError',
+      '/silent undefined AbortError',
+      '/queued undefined AbortError',
+    ].toSorted(byText),
   )
   for (const { duration } of events) expect(duration).toBeGreaterThan(0)
 })

@@ -14,8 +14,8 @@ export class Series {
   readonly counts: number[]
   count = 0
   sum = 0
-  min = Infinity
-  max = -Infinity
+  min: number = Infinity
+  max: number = -Infinity
 
   constructor(attributes: Attributes, boundaries: readonly number[]) {
     this.attributes = attributes
