@@ -44,7 +44,7 @@ test('a call is one request, one body and one active connection, with the attrib
     'network.protocol.version': '1.1',
   })
   expect(duration?.value).toMatchObject({ count: 1 })
-  expect((duration?.value as Histogram).sum).toBeLessThan(20)
+  expect((duration as { value: Histogram }).value.sum).toBeLessThan(20)
   const body = { 'drained.outcome': 'read', 'drained.reason': 'complete' }
   expect(await memory.points('drained.bodies')).toMatchObject([
     { value: 1, attributes: { ...common, ...body } },

@@ -38,7 +38,7 @@ export function inMemory(...metricProducers: MetricProducer[]): Collected {
   return {
     provider,
     collect,
-    points: async (name) => ((await collect()).get(name)?.dataPoints ?? []) as Point[],
+    points: async (name) => (await collect()).get(name)?.dataPoints ?? [],
     [Symbol.asyncDispose]: () => provider.shutdown(),
   }
 }

@@ -15,7 +15,7 @@ export interface Kept {
 export function listen(
   sources: readonly Source[] | undefined,
   keep: (timing: AnyTiming) => Kept['take'],
-): { readonly kept: readonly Kept[]; stop(): void } {
+): { readonly kept: readonly Kept[]; readonly stop: () => void } {
   const isOurs = nameCheck(sources)
   const kept = timings.map((timing) => ({ series: new SeriesOf(timing), take: keep(timing) }))
   const ends = [...Map.groupBy(kept, ({ series }) => series.timing.channel)].map(([channel, told]) => {

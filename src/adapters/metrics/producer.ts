@@ -3,21 +3,28 @@
  * not in the SDK, which takes 2 µs and more for each value it records.
  */
 import { ValueType } from '@opentelemetry/api'
-import type { MetricData, MetricProducer } from '@opentelemetry/sdk-metrics'
+import type {
+  AggregationTemporality,
+  DataPointType,
+  MetricData,
+  MetricProducer,
+} from '@opentelemetry/sdk-metrics'
 import { listen, type Kept } from './listen.ts'
 import { type Measure, measures, readings } from './measures.ts'
 import { readAll, resolveSources, type Source, type SourceStats } from './sources.ts'
 
 /** Also ends what it listens to. */
 export interface ClientMetricProducer extends MetricProducer, Disposable {
-  stop(): void
+  readonly stop: () => void
 }
 
 type Between = Pick<MetricData['dataPoints'][number], 'startTime' | 'endTime'>
 
 /** Values of the SDK's enumerations, which need not be loaded for them. */
-const cumulative = 1
-const types = { histogram: 0, gauge: 2, sum: 3 } as const
+const cumulative = 1 as AggregationTemporality.CUMULATIVE
+const histogram = 0 as DataPointType.HISTOGRAM
+const gauge = 2 as DataPointType.GAUGE
+const sum = 3 as DataPointType.SUM
 
 /**
  * Everything {@link meterClients} has, cumulative, for the `metricProducers` of a MetricReader. It knows no views.
@@ -55,8 +62,8 @@ function counted(measure: Measure, all: readonly SourceStats[], between: Between
     dataPoints: [...readings(measure, all)].map(([value, attributes]) => ({ ...between, value, attributes })),
   }
   return kind === 'gauge'
-    ? { ...about, dataPointType: types.gauge }
-    : { ...about, dataPointType: types.sum, isMonotonic: kind === 'counter' }
+    ? { ...about, dataPointType: gauge }
+    : { ...about, dataPointType: sum, isMonotonic: kind === 'counter' }
 }
 
 function timed({ series }: Kept, between: Between): MetricData {
@@ -64,11 +71,11 @@ function timed({ series }: Kept, between: Between): MetricData {
   return {
     descriptor: { name, unit: 's', description, valueType: ValueType.DOUBLE },
     aggregationTemporality: cumulative,
-    dataPointType: types.histogram,
-    dataPoints: series.all().map(({ attributes, counts, count, sum, min, max }) => ({
+    dataPointType: histogram,
+    dataPoints: series.all().map(({ attributes, counts, count, sum: total, min, max }) => ({
       ...between,
       attributes,
-      value: { buckets: { boundaries: [...buckets], counts: [...counts] }, count, sum, min, max },
+      value: { buckets: { boundaries: [...buckets], counts: [...counts] }, count, sum: total, min, max },
     })),
   }
 }
