@@ -21,10 +21,10 @@ export interface ClientMetricProducer extends MetricProducer, Disposable {
 type Between = Pick<MetricData['dataPoints'][number], 'startTime' | 'endTime'>
 
 /** Values of the SDK's enumerations, which need not be loaded for them. */
-const cumulative = 1 as AggregationTemporality.CUMULATIVE
-const histogram = 0 as DataPointType.HISTOGRAM
-const gauge = 2 as DataPointType.GAUGE
-const sum = 3 as DataPointType.SUM
+const cumulative = 1 as unknown as AggregationTemporality.CUMULATIVE
+const histogram = 0 as unknown as DataPointType.HISTOGRAM
+const gauge = 2 as unknown as DataPointType.GAUGE
+const sum = 3 as unknown as DataPointType.SUM
 
 /**
  * Everything {@link meterClients} has, cumulative, for the `metricProducers` of a MetricReader. It knows no views.
