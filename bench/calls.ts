@@ -4,6 +4,7 @@ import net from 'node:net'
 import { Agent, type Dispatcher, fetch as undiciFetch, request } from 'undici'
 import { type ClientOptions, createClient, createServices, drain } from '../src/index.ts'
 import { blobCalls } from './blobs.ts'
+import { meteredCalls } from './metered.ts'
 import { objectCalls } from './objects.ts'
 import { type Make, transfers } from './transfers.ts'
 
@@ -192,6 +193,7 @@ export const calls: Record<string, Record<string, Make>> = {
   policies: policyCalls,
   reports: reportCalls,
   services: serviceCalls,
+  metrics: meteredCalls,
   blobs: blobCalls,
   ...objectCalls,
   ...transfers,

@@ -203,12 +203,15 @@ export function shareWithAll(client: Client | undefined): void {
   installed = client
 }
 
+/** @internal The client of the default `fetch`. */
+export const sharedClient = (): Client => installed ?? (shared ??= createClient({ name: 'default' }))
+
 /**
  * Drop-in `fetch` on a client made on first use, with every option at its default, or on that of {@link install}. Calls go through
  * `init.dispatcher` if given, else through a dispatcher set with `setGlobalDispatcher`; the contract holds on those, too.
  */
 export const fetch: Fetch = (input: string | URL | Request, init?: FetchInit | RequestInit) => {
-  const client = installed ?? (shared ??= createClient({ name: 'default' }))
+  const client = sharedClient()
   const given = init as FetchInit | undefined
   const chosen = chosenBy(given) ?? chosenDispatcher()
   const dispatcher = chosen === installed?.dispatcher ? undefined : chosen

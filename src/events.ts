@@ -48,6 +48,27 @@ export interface BodyEvent {
   readonly drained: number
   /** Bytes declared and never received, or undefined if the length was not declared. */
   readonly unread: number | undefined
+  /** Milliseconds from its headers to its outcome. */
+  readonly held: number
+}
+
+/** Message of `drained:request`: one per request of a client, attempt or redirect, when the end of its response is here or will never be. */
+export interface RequestEvent {
+  readonly client: string
+  readonly origin: string
+  readonly method: string
+  /** Path with credentials and signatures redacted. */
+  readonly path: string
+  /** Undefined if there was no response. */
+  readonly status: number | undefined
+  /** Code, else name, of the error it has ended with; undefined if it has ended well, or was given up after its headers. */
+  readonly code: string | undefined
+  /** Of the connection, `1.1` or `2`; undefined if it never had one. */
+  readonly protocol: '1.1' | '2' | undefined
+  /** Milliseconds it waited for a connection; undefined if one was there at once, or never. */
+  readonly waited: number | undefined
+  /** Milliseconds since it was dispatched. */
+  readonly duration: number
 }
 
 /** Message of `drained:connection`: one when a connection carries its first request, one when it is gone. */
@@ -57,10 +78,14 @@ export interface ConnectionEvent {
   readonly state: 'opened' | 'closed'
   /** Local port, to find the connection in `ss` or `netstat`. */
   readonly localPort: number | undefined
+  /** `1.1` or `2`. */
+  readonly protocol: '1.1' | '2'
   /** Requests it has carried so far. */
   readonly requests: number
   /** True when it was reset because its body was not worth draining. */
   readonly reset: boolean
+  /** Milliseconds since it carried its first request. */
+  readonly duration: number
 }
 
 /** Message of `drained:reclaim`: a body nobody touched was taken back. */
@@ -193,6 +218,7 @@ export interface StarvationEvent {
 /** Messages by channel name. */
 export interface Events {
   'drained:body': BodyEvent
+  'drained:request': RequestEvent
   'drained:connection': ConnectionEvent
   'drained:reclaim': ReclaimEvent
   'drained:retry': RetryEvent
@@ -203,6 +229,7 @@ export interface Events {
 
 const names = [
   'drained:body',
+  'drained:request',
   'drained:connection',
   'drained:reclaim',
   'drained:retry',
@@ -229,6 +256,8 @@ const secretName =
 
 /** A URL or path with user info and the values of secret query parameters replaced by `***`. Never throws. */
 export function redactUrl(url: string): string {
+  // Most have nothing to hide, and whoever listens pays for each.
+  if (!url.includes('?') && !url.includes('@')) return url
   const plain = url.replace(
     /^([a-z][a-z0-9+.-]*:)?\/\/[^/?#]*@/i,
     (_, scheme: string | undefined) => `${scheme ?? ''}//***@`,

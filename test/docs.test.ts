@@ -3,6 +3,8 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import * as drained from '../src/index.ts'
+import { measures } from '../src/adapters/metrics/measures.ts'
+import { timings } from '../src/adapters/metrics/timings.ts'
 import { clientDefaults, drainDefaults, installDefaults, queueDefaults } from '../src/options.ts'
 import { backoffDefaults, budgetDefaults, retryDefaults } from '../src/options/retry.ts'
 import { variables } from '../src/process/environment.ts'
@@ -48,6 +50,15 @@ test('docs/stats-and-events.md has every channel, message field and reason', () 
   const channels = [...events.matchAll(/^ {2}'(drained:\w+)': /gm)].map(([, name]) => name as string)
   expect(channels.length).toBeGreaterThan(5)
   for (const channel of channels) expect(page).toContain(`\`${channel}\``)
+})
+
+test('docs/metrics.md has every instrument with its kind and unit', () => {
+  const page = read('docs/metrics.md')
+  const rows = [...page.matchAll(/^\| `([\w.]+)` +\| (\w+) +\| `([\w{}]+)`/gm)].map(([, ...row]) => row)
+  const counted = measures.map(({ name, kind, unit }) => [name, kind, unit])
+  const timed = timings.map(({ name }) => [name, 'histogram', 's'])
+  expect(new Set(rows.map(String))).toEqual(new Set([...counted, ...timed].map(String)))
+  expect(rows.length).toBe(counted.length + timed.length)
 })
 
 test('docs/register.md has every environment variable, with its option and default', () => {

@@ -27,6 +27,8 @@ function run(...args: string[]): Promise<Ran> {
 const prints: Record<string, RegExp> = {
   'find-the-leak.ts':
     /^leak: getStatus \(.*examples\/find-the-leak\.ts:\d+:\d+\), GET \/status, found by the collector\nstarvation: 2 untouched of openReport \(.*examples\/find-the-leak\.ts:\d+:\d+\), 1 waits\n$/,
+  'prometheus.ts':
+    /^# TYPE drained_bodies_total counter\n(?:drained_bodies_total\{drained_client="items",server_address="127\.0\.0\.1",server_port="\d+",url_scheme="http",drained_outcome="\w+",drained_reason="\w+"\} [12]\n)+#/m,
   'hedge.ts': /30 calls, 3\d requests, hedged \d+, in flight 0\nthe slowest took less than three seconds/,
   'retry.ts':
     /attempt 2 was answered with 503\nGET: done\nPUT: done, 6 requests, 1 connection\noutage: 100 calls, all 503, at most 132/,

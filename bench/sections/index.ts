@@ -6,6 +6,7 @@ import { aws } from './aws.ts'
 import { endless } from './endless.ts'
 import { leaks } from './leaks.ts'
 import { memory } from './memory.ts'
+import { metrics } from './metrics.ts'
 import { overhead } from './overhead.ts'
 import { policies } from './policies.ts'
 import { ports } from './ports.ts'
@@ -28,6 +29,7 @@ export const sections: Record<string, Section> = {
   allocation,
   policies,
   reports,
+  metrics,
   retries,
   services,
   azure,

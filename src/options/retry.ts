@@ -55,6 +55,8 @@ export interface RetryBudget {
   withdraw(outcome?: AttemptOutcome): boolean
   /** A call has had an answer that is not retried, at this attempt. */
   settle?(outcome: AttemptOutcome): void
+  /** Retries it would allow now, for statistics. */
+  left?(): number
 }
 
 /** Decides what follows an attempt. `azureStorage()`, `s3()` and `gcs()` of `drained/storage` are such policies. */

@@ -25,7 +25,7 @@ export class Recorder {
   readonly #since = performance.now()
   readonly #look: () => { readonly [client: string]: Looked }
   #timer: NodeJS.Timeout | undefined
-  readonly #listeners: { readonly [K in keyof Events]: (message: Events[K]) => void } = {
+  readonly #listeners: { readonly [K in keyof Events]?: (message: Events[K]) => void } = {
     'drained:body': (message) => this.#tally.onBody(message),
     'drained:connection': (message) => this.#tally.onConnection(message),
     'drained:wait': (message) => this.#tally.onWait(message),

@@ -40,6 +40,13 @@ export class ShareBudget implements RetryBudget {
     return true
   }
 
+  left(): number {
+    this.#advance()
+    const left = this.#floor + this.#share * this.#lastCalls() - sum(this.#retries)
+    // As in `withdraw`, a retry needs a whole one.
+    return Math.max(0, Math.floor(left))
+  }
+
   #lastCalls(): number {
     return sum(this.#calls) - (this.#calls[(this.#second + 1) % slots] as number)
   }

@@ -27,6 +27,8 @@ export interface RetryStats {
   readonly hedged: number
   /** Calls that ended with a failure that is worth a retry, by what was in its way. */
   readonly gaveUp: { readonly [K in GaveUp]: number }
+  /** Retries the client's budget would allow now; undefined if it has none. */
+  readonly budget: number | undefined
 }
 
 export class Retries {
@@ -109,7 +111,7 @@ export class Retries {
   }
 
   stats(): RetryStats {
-    return { ...this.#counts, gaveUp: { ...this.#counts.gaveUp } }
+    return { ...this.#counts, gaveUp: { ...this.#counts.gaveUp }, budget: this.#own.budget?.left?.() }
   }
 
   #settingsOf({ retry, hedge, timeout }: FetchInit): RetrySettings {

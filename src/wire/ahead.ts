@@ -8,15 +8,15 @@ import type { Origin } from './origin.ts'
 interface Estate {
   readonly origin: Origin
   readonly request: { readonly method: string; readonly path: string; readonly status: number }
+  /** When its headers came. */
+  readonly since: number
   /** Bytes its reader had before it was forgotten. */
   readonly read: number
-  /** When its headers came. */
-  readonly startedAt: number
   readonly site: CallSite | undefined
   bytes: number
 }
 
-const collected = new FinalizationRegistry<Estate>(({ origin, request, read, startedAt, site, bytes }) => {
+const collected = new FinalizationRegistry<Estate>(({ origin, request, since, read, site, bytes }) => {
   if (bytes > 0) origin.counts.holding--
   origin.counts.bytesHeld -= bytes
   origin.counts.bytesDrained += bytes
@@ -33,12 +33,13 @@ const collected = new FinalizationRegistry<Estate>(({ origin, request, read, sta
     read,
     drained: bytes,
     unread: 0,
+    held: performance.now() - since,
   }))
   origin.scope.leaks?.report({
     ...request,
     origin: origin.name,
     foundBy: 'collector',
-    age: performance.now() - startedAt,
+    age: performance.now() - since,
     received: read + bytes,
     read,
     unread: bytes,

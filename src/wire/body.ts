@@ -13,7 +13,7 @@ import { textOf } from '../call-site.ts'
 import { type EndedBy, type HolderState, type Outcome, publish, type Reason } from '../events.ts'
 import type { ResolvedDrain } from '../options.ts'
 import { atTurnEnd, type TurnTask } from '../turn.ts'
-import { Account } from './account.ts'
+import { Account, codeOf } from './account.ts'
 import { Ahead } from './ahead.ts'
 import type { ResponseHead } from './framing.ts'
 import { type Holding, leastForSpeed, type Origin } from './origin.ts'
@@ -45,6 +45,8 @@ export class Body extends Sending implements Handler, TurnTask {
   /** The trailers, once the end has arrived while bytes are still held. */
   #end: Headers | undefined
   #draining: Draining | undefined
+  /** Of the error its reader has got. */
+  #code: string | undefined
 
   constructor(
     dispatch: Dispatcher['dispatch'],
@@ -64,6 +66,8 @@ export class Body extends Sending implements Handler, TurnTask {
   onRequestUpgrade(
     ...[, status, headers, socket]: Parameters<NonNullable<Handler['onRequestUpgrade']>>
   ): void {
+    this.#account.upgrade(status)
+    this.#noteLeft()
     // The socket now belongs to whoever asked for the upgrade.
     this.leavePool()
     if (this.socket !== undefined) this.origin.forget(this.socket)
@@ -77,11 +81,11 @@ export class Body extends Sending implements Handler, TurnTask {
       this.handler.onResponseStart?.(this.reader, status, headers, statusText)
       return
     }
-    this.#account.open(status, headers)
+    this.startedAt = performance.now()
+    this.#account.open(status, headers, this.startedAt)
     if (this.socket !== undefined)
       this.#isLast = this.origin.noteKeepAlive(this.socket, headers['keep-alive'])
     this.state = 'flowing'
-    this.startedAt = performance.now()
     try {
       this.handler.onResponseStart?.(this.reader, status, headers, statusText)
     } catch (error) {
@@ -109,6 +113,7 @@ export class Body extends Sending implements Handler, TurnTask {
     const { received } = this.#account
     if (!this.#wasStopped && received >= leastForSpeed)
       this.origin.noteSpeed(received, performance.now() - this.startedAt)
+    this.#noteLeft()
     this.leavePool()
     if (this.state === 'draining') {
       this.#settle('drained', 'ended')
@@ -134,10 +139,9 @@ export class Body extends Sending implements Handler, TurnTask {
       this.origin.addUntouched(this)
     } else if (this.#ahead !== undefined && this.#ahead.length > 0) {
       // From here on, only its reader keeps this body alive.
-      const { method, path, read, head } = this.#account
+      const { method, path, read, head, since } = this.#account
       const request = { method, path, status: head?.status ?? 0 }
-      const site = this.handler.trace?.site
-      this.#ahead.bequeath(this, { request, read, startedAt: this.startedAt, site })
+      this.#ahead.bequeath(this, { request, read, since, site: this.handler.trace?.site })
     }
   }
 
@@ -156,6 +160,8 @@ export class Body extends Sending implements Handler, TurnTask {
       this.resend(error)
       return
     }
+    this.#code ??= codeOf(error)
+    this.#noteLeft()
     this.leavePool()
     if (state === 'waiting') {
       if (this.wire === null) this.origin.noteUnconnected(this)
@@ -193,12 +199,16 @@ export class Body extends Sending implements Handler, TurnTask {
     if (this.state === 'done' || this.state === 'draining') return
     if (this.state === 'waiting') {
       // There is nothing to drain: the request is over, and with it its connection.
-      if (this.wire === null) this.abandon(reason)
-      else if (!this.isStarting) this.abortWire(reason)
+      if (this.wire === null) {
+        this.#code = codeOf(reason)
+        this.#noteLeft()
+        this.abandon(reason)
+      } else if (!this.isStarting) this.abortWire(reason)
       return
     }
     this.#account.endedBy = by
     if (by !== 'reader') this.#noteLeak(by)
+    this.#code = codeOf(reason)
     this.state = 'draining'
     this.#dropAhead()
     const hasArrived = this.#end !== undefined
@@ -261,7 +271,7 @@ export class Body extends Sending implements Handler, TurnTask {
       !this.#isTouched && this.waitingSince !== 0 && performance.now() - this.startedAt >= grace
     if (by === 'wire' || (by === 'client' && !isForgotten)) return
     const foundBy = by === 'reclaim' && this.origin.scope.closing ? 'client' : by
-    this.#account.find(foundBy, this.startedAt, this.#end === undefined, this.handler.trace?.site)
+    this.#account.find(foundBy, this.#end === undefined, this.handler.trace?.site)
   }
 
   #atTurnEnd(): void {
@@ -357,7 +367,12 @@ export class Body extends Sending implements Handler, TurnTask {
     })
   }
 
+  #noteLeft(): void {
+    this.#account.leave(this.since, this.waited, this.socket, this.#code)
+  }
+
   #close(reason: Reason): void {
+    this.#noteLeft()
     this.#settle('closed', reason)
     this.abortWire(
       new BodyGivenUpError(`The response body was given up and its connection closed (${reason})`),

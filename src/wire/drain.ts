@@ -79,7 +79,7 @@ export function createDrain(limits: ResolvedDrain, of: DrainScope): Drain {
         origin.defer(body)
         return true
       }
-      return body.send()
+      return body.send(true)
     }
 
   const composed = new WeakMap<Dispatcher, Dispatcher>()

@@ -48,6 +48,7 @@ export interface Tracked extends Queued {
 }
 
 interface Connection {
+  readonly since: number
   requests: number
   active: number
   reset: boolean
@@ -263,6 +264,7 @@ export class Origin {
       return false
     }
     const connection: Connection = {
+      since: performance.now(),
       requests: 1,
       active: 1,
       reset: false,
@@ -279,11 +281,12 @@ export class Origin {
     }
     this.counts.opened++
     const { localPort } = socket
-    this.#publish('opened', connection, localPort)
+    const protocol = isHttp2(socket) ? '2' : '1.1'
+    this.#publish('opened', connection, localPort, protocol)
     this.#publishWait(body, 'opened')
     socket.once('close', () => {
       this.forget(socket)
-      this.#publish('closed', connection, localPort)
+      this.#publish('closed', connection, localPort, protocol)
     })
     if (this.#untouched.size > 0) this.#reviewSoon()
     return true
@@ -319,7 +322,12 @@ export class Origin {
     if (connection.reset) this.#resetting--
   }
 
-  #publish(state: 'opened' | 'closed', connection: Connection, localPort: number | undefined): void {
+  #publish(
+    state: 'opened' | 'closed',
+    connection: Connection,
+    localPort: number | undefined,
+    protocol: '1.1' | '2',
+  ): void {
     publish('drained:connection', () => ({
       client: this.scope.client,
       origin: this.name,
@@ -327,6 +335,8 @@ export class Origin {
       localPort,
       requests: connection.requests,
       reset: connection.reset,
+      protocol,
+      duration: performance.now() - connection.since,
     }))
   }
 

@@ -2,6 +2,8 @@
  * One request on its way: to the queue, to a connection, and to another one if the first turns out dead. Its reader hears of one start,
  * can take it back at any time, and never learns of the connections. What comes back is the {@link Body}'s.
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import diagnostics from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 import { type Dispatcher, errors } from 'undici'
 import type { Traced } from '../call-site.ts'
@@ -23,6 +25,9 @@ export type State = 'waiting' | 'flowing' | 'holding' | 'draining' | 'done'
 /** Of a request that was given up in the queue of a dispatcher, which keeps the rest. */
 const nobody: Handler = {}
 
+/** undici tells of a request as it takes it: whoever traces looks for the caller then. */
+const traced = diagnostics.channel('undici:request:create')
+
 /** Leaves what a dispatcher looks at before it starts a request. */
 function hollow(opts: Dispatcher.DispatchOptions): void {
   for (const name of Object.keys(opts)) {
@@ -40,6 +45,8 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
   readonly isPooled: boolean
   readonly path: string
   hasPlace = false
+  /** Milliseconds until a connection was there, if it was not at once. */
+  protected waited: number | undefined
   protected handler: Handler
   protected readonly origin: Origin
   protected reader: Reader = new Reader(this)
@@ -58,6 +65,10 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
   #bodyBegun = false
   /** The present connection had carried requests before. */
   #isOnReused = false
+  /** It is being dispatched for the first time, by its caller. */
+  #isAtOnce = false
+  /** Runs what it is given as if the caller had called it. */
+  readonly #asCaller = traced.hasSubscribers ? AsyncLocalStorage.snapshot() : undefined
   /** The present connection was gone before the request was written to it. */
   #isUnsent = false
   /** Its reader has heard of the first start, and hears of no other. */
@@ -99,9 +110,16 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
     this.handler.onRequestQueued?.(this.reader)
   }
 
-  /** To the wire, or into the queue. */
-  send(): boolean {
-    return this.state !== 'done' && this.origin.admits(this) && this.#toWire()
+  /**
+   * To the wire, or into the queue.
+   * @param isAtOnce its caller is still there
+   */
+  send(isAtOnce = false): boolean {
+    if (this.state === 'done' || !this.origin.admits(this)) return false
+    this.#isAtOnce = isAtOnce
+    const sent = this.#toWire()
+    this.#isAtOnce = false
+    return sent
   }
 
   onAdmitted(): void {
@@ -112,8 +130,10 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
 
   /** What a dispatcher throws (one of undici's own does not) reaches the reader like any other failure. */
   #toWire(): boolean {
+    const opts = this.opts as Dispatcher.DispatchOptions
+    const asCaller = this.#isAtOnce ? undefined : this.#asCaller
     try {
-      return this.#dispatch(this.opts as Dispatcher.DispatchOptions, this)
+      return asCaller === undefined ? this.#dispatch(opts, this) : asCaller(() => this.#dispatch(opts, this))
     } catch (error) {
       this.onResponseError(null, error as Error)
       return false
@@ -168,6 +188,7 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
 
   onSocket(socket: Socket): void {
     this.socket = socket
+    if (!this.#isAtOnce && !this.#isResent && !this.#hasMoved) this.waited = performance.now() - this.since
     this.#isOnReused = !this.origin.attach(this, socket)
     if (this.#isOnReused && this.origin.isStale(socket) && isWhole(this.opts?.body)) {
       // A program that was busy for long: the timer that closes such a connection is late, too. What is written now goes nowhere.

@@ -119,7 +119,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     this.#response = response
     this.startedAt = performance.now()
     this.#state = 'open'
-    this.#account.open(response.statusCode ?? 0, response.headers)
+    this.#account.open(response.statusCode ?? 0, response.headers, this.startedAt)
     this.#inbox = new Inbox(response, this.#account, this.#origin, this.#limits)
     hookResponse(response, this)
     // Node drops the body of a response nobody listens for, however long it is. We do so while the request is being sent.
@@ -240,7 +240,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
       waiting,
       callSite: undefined,
     }))
-    this.#account.find('reclaim', this.startedAt, true, undefined)
+    this.#account.find('reclaim', true, undefined)
     this.#reclaimed = new BodyReclaimedError(facts)
     this.#giveUp('reclaim', true)
   }
@@ -291,7 +291,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
   #receive(): void {
     this.#state = 'received'
     if (this.#account.received === 0) this.#settle('read', 'complete')
-    else this.#box.bequeath(this.startedAt)
+    else this.#box.bequeath()
   }
 
   /** Undefined if the socket is gone already. */

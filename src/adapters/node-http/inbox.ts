@@ -80,10 +80,10 @@ export class Inbox {
   }
 
   /** From here on, only its reader keeps the response alive. */
-  bequeath(startedAt: number): void {
-    const { method, path, read, head } = this.#account
+  bequeath(): void {
+    const { method, path, read, head, since } = this.#account
     const request = { method, path, status: head?.status ?? 0 }
-    this.#ahead.bequeath(this.#response, { request, read, startedAt, site: undefined })
+    this.#ahead.bequeath(this.#response, { request, read, since, site: undefined })
   }
 
   drop(waiting: Waiting): void {

@@ -132,6 +132,10 @@ export class TokenBudget implements RetryBudget {
     return true
   }
 
+  left(): number {
+    return Math.floor(this.tokens / costs.transient)
+  }
+
   settle({ response, previous }: AttemptOutcome): void {
     if (!response?.ok) return
     this.tokens = Math.min(capacity, this.tokens + (previous === undefined ? 1 : this.#cost(previous)))
