@@ -78,7 +78,7 @@ test('a program that formats stacks by itself, or cannot, costs the name and not
     void new Trace(test)
     expect(Error.stackTraceLimit).toBe(0)
   } finally {
-    delete Error.prepareStackTrace
+    Reflect.deleteProperty(Error, 'prepareStackTrace')
     if (before !== undefined) Object.defineProperty(Error, 'prepareStackTrace', before)
     Error.stackTraceLimit = limit
   }
