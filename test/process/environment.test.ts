@@ -8,7 +8,7 @@ test('every variable sets its option', () => {
   const environment = Object.fromEntries(
     Object.entries(variables).map(([name, { option }]) => [name, /fetch|http/.test(option) ? '1' : '42']),
   )
-  expect(readOptions({ ...environment, DRAINED_PROXY: 'http://proxy:8080' })).toEqual({
+  expect(readOptions({ ...environment, DRAINED_PROXY: 'http://proxy:8080', DRAINED_LEAKS: 'all' })).toEqual({
     fetch: true,
     http: true,
     connections: 42,
@@ -18,6 +18,8 @@ test('every variable sets its option', () => {
     http2: true,
     proxy: 'http://proxy:8080',
     drain: { readAhead: 42, memory: 42, maxBytes: 42, maxTime: 42, stall: 42 },
+    queue: { warn: 42 },
+    leaks: 'all',
   })
 })
 
