@@ -99,11 +99,9 @@ export function createClient(options?: ClientOptions): Client {
   async function end(): Promise<void> {
     drain.stop()
     retries.stop(new errors.ClientClosedError())
-    try {
-      await leaks?.conclude()
-    } finally {
-      await transport.close()
-    }
+    // At once: a client that is destroyed meanwhile must not be closed after that.
+    const ends = await Promise.allSettled([transport.close(), leaks?.conclude()])
+    for (const each of ends) if (each.status === 'rejected') throw each.reason
   }
 
   async function destroy(error?: Error): Promise<void> {
