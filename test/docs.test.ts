@@ -18,7 +18,10 @@ test('docs/options.md has every option with its default', () => {
   for (const [name, value] of Object.entries({ ...drainDefaults, ...clientDefaults, ...queueDefaults })) {
     expect(page).toMatch(new RegExp(`\\| \`${name}\` .*\`${value}\``))
   }
-  const declared = [...read('src/options.ts').matchAll(/^ {2}(\w+)\?: /gm)].map(([, name]) => name as string)
+  const source = ['agent', 'clients', 'limits', 'process', 'services'].map((name) =>
+    read(`src/options/${name}.ts`),
+  )
+  const declared = [...source.join('\n').matchAll(/^ {2}(\w+)\?: /gm)].map(([, name]) => name as string)
   expect(declared.length).toBeGreaterThan(15)
   for (const name of declared) expect(page).toContain(`\`${name}\``)
 })
