@@ -16,7 +16,7 @@ import { atTurnEnd, type TurnTask } from '../turn.ts'
 import { Account, codeOf } from './account.ts'
 import { Ahead } from './ahead.ts'
 import type { ResponseHead } from './framing.ts'
-import { type Holding, leastForSpeed, type Origin } from './origin.ts'
+import { type Holding, type Origin } from './origin.ts'
 import { Sending } from './sending.ts'
 import { Draining, howToEnd } from './settle.ts'
 
@@ -70,7 +70,7 @@ export class Body extends Sending implements Handler, TurnTask {
     this.#noteLeft()
     // The socket now belongs to whoever asked for the upgrade.
     this.leavePool()
-    if (this.socket !== undefined) this.origin.forget(this.socket)
+    if (this.socket !== undefined) this.origin.connections.forget(this.socket)
     this.state = 'done'
     this.handler.onRequestUpgrade?.(this.reader, status, headers, socket)
   }
@@ -84,7 +84,7 @@ export class Body extends Sending implements Handler, TurnTask {
     this.startedAt = performance.now()
     this.#account.open(status, headers, this.startedAt)
     if (this.socket !== undefined)
-      this.#isLast = this.origin.noteKeepAlive(this.socket, headers['keep-alive'])
+      this.#isLast = this.origin.connections.noteKeepAlive(this.socket, headers['keep-alive'])
     this.state = 'flowing'
     try {
       this.handler.onResponseStart?.(this.reader, status, headers, statusText)
@@ -110,9 +110,7 @@ export class Body extends Sending implements Handler, TurnTask {
 
   onResponseEnd(_: Controller, trailers: Headers): void {
     if (this.state === 'done') return
-    const { received } = this.#account
-    if (!this.#wasStopped && received >= leastForSpeed)
-      this.origin.noteSpeed(received, performance.now() - this.startedAt)
+    if (!this.#wasStopped) this.origin.speed.noteBody(this.#account.received, this.startedAt)
     this.#noteLeft()
     this.leavePool()
     if (this.state === 'draining') {
@@ -136,7 +134,7 @@ export class Body extends Sending implements Handler, TurnTask {
     if (this.#end === undefined) {
       if (this.#isTouched || this.waitingSince !== 0) return
       this.waitingSince = performance.now()
-      this.origin.addUntouched(this)
+      this.origin.untouched.add(this)
     } else if (this.#ahead !== undefined && this.#ahead.length > 0) {
       // From here on, only its reader keeps this body alive.
       const { method, path, read, head, since } = this.#account
@@ -189,7 +187,7 @@ export class Body extends Sending implements Handler, TurnTask {
   onResume(): void {
     if (this.state !== 'holding') return
     this.#isTouched = true
-    if (this.waitingSince !== 0) this.origin.removeUntouched(this)
+    if (this.waitingSince !== 0) this.origin.untouched.remove(this)
     this.state = 'flowing'
     this.#flush()
   }
@@ -352,9 +350,9 @@ export class Body extends Sending implements Handler, TurnTask {
       this.socket,
       this.requestSent && !this.#isLast,
     )
-    this.origin.removeUntouched(this)
+    this.origin.untouched.remove(this)
     if (decision.action === 'close') {
-      if (decision.reason === 'cost' || decision.reason === 'time') this.origin.noteForgone()
+      if (decision.reason === 'cost' || decision.reason === 'time') this.origin.speed.noteForgone()
       this.#close(decision.reason)
       return
     }

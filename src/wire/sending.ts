@@ -190,12 +190,12 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
     this.socket = socket
     if (!this.#isAtOnce && !this.#isResent && !this.#hasMoved) this.waited = performance.now() - this.since
     this.#isOnReused = !this.origin.attach(this, socket)
-    if (this.#isOnReused && this.origin.isStale(socket) && isWhole(this.opts?.body)) {
+    if (this.#isOnReused && this.origin.connections.isStale(socket) && isWhole(this.opts?.body)) {
       // A program that was busy for long: the timer that closes such a connection is late, too. What is written now goes nowhere.
       this.#isUnsent = true
       socket.destroy(new errors.SocketError('The connection was idle for too long'))
     }
-    if (!this.#isOnReused && this.#hadRoom) this.origin.noteConnect(performance.now() - this.since)
+    if (!this.#isOnReused && this.#hadRoom) this.origin.speed.noteConnect(performance.now() - this.since)
   }
 
   onBodySent(chunk: Buffer): void {
@@ -223,7 +223,7 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
     const opts = this.opts
     if (opts === undefined || this.#hasMoved || this.reader.aborted || this.origin.scope.closing) return false
     // Not begun: undici fails what waits for an idle connection when that one breaks.
-    if (this.wire === null) return this.origin.hasLost(error)
+    if (this.wire === null) return this.origin.connections.hasLost(error)
     if (!this.#isOnReused || !isDeadConnection(error)) return false
     return this.#isUnsent || canBeSentAgain(opts, this.#bodyBegun)
   }
@@ -263,7 +263,7 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
   protected abortWire(reason: Error): void {
     const socket = this.socket
     if (socket !== undefined && !isHttp2(socket)) {
-      this.origin.noteReset(socket)
+      this.origin.connections.noteReset(socket)
       closeByReset(socket)
     }
     this.leaveWire()

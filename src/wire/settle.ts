@@ -19,15 +19,15 @@ export function howToEnd(
   socket: Socket | undefined,
   isKept: boolean,
 ): Decision {
-  const { connectMs, bytesPerMs, scope } = origin
+  const { speed, scope } = origin
   return decide({
     remaining,
     reusable: isKept && canBeReused(head as ResponseHead, socket),
     http2: isHttp2(socket),
     eventStream: isEventStream((head as ResponseHead).headers),
     closing: scope.closing,
-    connectMs,
-    bytesPerMs,
+    connectMs: speed.connectMs,
+    bytesPerMs: speed.bytesPerMs,
     maxBytes: limits.maxBytes,
     maxTime: limits.maxTime,
   })

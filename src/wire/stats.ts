@@ -166,8 +166,8 @@ export function showAll(name: string, origins: Iterable<Origin>, gone: Counts): 
     now.inFlight += inFlight
     byName[origin.name] = {
       ...show(origin.counts, { sockets, waiting, inFlight }),
-      connectMs: origin.connectMs,
-      bytesPerMs: origin.bytesPerMs,
+      connectMs: origin.speed.connectMs,
+      bytesPerMs: origin.speed.bytesPerMs,
     }
   }
   return { name, ...show(all, now), processHeld: budget.used, origins: byName }

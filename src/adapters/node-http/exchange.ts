@@ -16,7 +16,7 @@ import { Account } from '../../wire/account.ts'
 import type { Decision } from '../../wire/decision.ts'
 import type { Waiting } from '../../wire/held.ts'
 import { closeByReset } from '../../wire/internals.ts'
-import { type Holding, leastForSpeed, type Origin, type Tracked } from '../../wire/origin.ts'
+import { type Holding, type Origin, type Tracked } from '../../wire/origin.ts'
 import { Rostered } from '../../wire/roster.ts'
 import { Draining, howToEnd } from '../../wire/settle.ts'
 import { type Hooked, hookRequest, hookResponse, node } from './hooks.ts'
@@ -95,7 +95,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     const started = performance.now()
     socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
       this.#attach(socket)
-      origin.noteConnect(performance.now() - started)
+      origin.speed.noteConnect(performance.now() - started)
     })
   }
 
@@ -105,7 +105,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     const origin = this.#origin
     if (!origin.attach(this, socket)) return
     noteListener(socket, socket.listeners('close').at(-1))
-    socket.once('agentRemove', () => origin.forget(socket))
+    socket.once('agentRemove', () => origin.connections.forget(socket))
   }
 
   onResponse(response: IncomingMessage): void {
@@ -142,10 +142,8 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     const inbox = this.#box
     // Node ends the message once more when its socket closes.
     if (inbox.hasArrived) return
-    const { received } = this.#account
-    if (!inbox.wasStopped && received >= leastForSpeed)
-      this.#origin.noteSpeed(received, performance.now() - this.startedAt)
-    this.#origin.removeUntouched(this)
+    if (!inbox.wasStopped) this.#origin.speed.noteBody(this.#account.received, this.startedAt)
+    this.#origin.untouched.remove(this)
     inbox.end()
     this.#lookSoon()
   }
@@ -174,7 +172,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     const { hasArrived, isTouched } = this.#box
     if (hasArrived || isTouched || this.#state !== 'open') return
     this.waitingSince = performance.now()
-    this.#origin.addUntouched(this)
+    this.#origin.untouched.add(this)
   }
 
   /** The request is over for Node, and so is its connection unless it is parted. */
@@ -193,7 +191,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     const inbox = this.#box
     if (!inbox.isTouched) {
       inbox.isTouched = true
-      this.#origin.removeUntouched(this)
+      this.#origin.untouched.remove(this)
     }
     if (this.#reclaimed !== undefined) {
       this.#wire?.hush()
@@ -326,7 +324,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
       this.#drain(decision)
       return
     }
-    if (decision.reason === 'cost' || decision.reason === 'time') this.#origin.noteForgone()
+    if (decision.reason === 'cost' || decision.reason === 'time') this.#origin.speed.noteForgone()
     this.#wire = isQuiet ? this.#part() : undefined
     this.#settle('closed', decision.reason)
     this.#reset(isQuiet)
@@ -345,7 +343,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
     if (wire === undefined) return
     this.#state = 'draining'
     this.#origin.counts.draining++
-    this.#origin.removeUntouched(this)
+    this.#origin.untouched.remove(this)
     this.#box.drop(this)
     const draining = new Draining(decision, () => this.#close('time'))
     this.#draining = draining
@@ -387,7 +385,7 @@ export class Exchange extends Rostered implements Tracked, TurnTask, Waiting, Ho
   #reset(closes: boolean): void {
     const socket = this.#socket
     if (socket === undefined) return
-    this.#origin.noteReset(socket)
+    this.#origin.connections.noteReset(socket)
     closeByReset(socket)
     if (closes) socket.destroy()
     this.#leave()
