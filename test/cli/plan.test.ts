@@ -111,7 +111,7 @@ describe('the command', () => {
 
   test.each([
     [[], /^drained <command>/],
-    [['heal'], '"heal" is not a command; accepted are doctor, plan'],
+    [['heal'], '"heal" is not a command; accepted are run, doctor, plan (drained --help)'],
     [['plan'], '--rate is needed: drained plan --rate N --latency MS'],
     [['plan', '--rate', 'many'], '--rate must be a number from 0.001 to 10000000, got "many"'],
     [['plan', '--rate'], '--rate needs a value, as in --rate=VALUE'],
