@@ -38,8 +38,11 @@ const slots = globalThis as { [key]?: Slot | undefined }
  * dispatcher or an agent keeps it. Called again, it returns what it returned before.
  * @throws InvalidOptionError naming the option, its value and what is accepted; for other options than those of the first call
  */
-export function install(options: InstallOptions = {}): Installed {
-  const resolved = resolveInstall(options)
+export const install = (options: InstallOptions = {}): Installed => installOn(options, {})
+
+/** The same with other defaults, which are no options of anybody's: called again, only `options` are compared. */
+export function installOn(options: InstallOptions, defaults: InstallOptions): Installed {
+  const resolved = resolveInstall({ ...defaults, ...options })
   const before = slots[key]
   if (before !== undefined) {
     if (Object.keys(options).length > 0 && !isDeepStrictEqual(before.options, options))

@@ -24,6 +24,7 @@ export class Recorder {
   readonly #started = Date.now()
   readonly #since = performance.now()
   readonly #look: () => { readonly [client: string]: Looked }
+  readonly #hasNodeFetch: boolean
   #timer: NodeJS.Timeout | undefined
   readonly #listeners: { readonly [K in keyof Events]?: (message: Events[K]) => void } = {
     'drained:body': (message) => this.#tally.onBody(message),
@@ -35,9 +36,13 @@ export class Recorder {
     'drained:starvation': (message) => this.#tally.onStarvation(message),
   }
 
-  /** @param look statistics by client, for what no event tells: who waits now */
-  constructor(look: () => { readonly [client: string]: Looked }) {
+  /**
+   * @param look statistics by client, for what no event tells: who waits now
+   * @param hasNodeFetch whether `fetch` is Node's own
+   */
+  constructor(look: () => { readonly [client: string]: Looked }, hasNodeFetch: boolean) {
     this.#look = look
+    this.#hasNodeFetch = hasNodeFetch
     for (const [name, listener] of this.#channels()) diagnostics.subscribe(name, listener)
     this.#sampleSoon()
   }
@@ -52,6 +57,7 @@ export class Recorder {
       started: new Date(this.#started).toISOString(),
       seconds: this.#seconds,
       ended,
+      hasNodeFetch: this.#hasNodeFetch,
       total: this.#tally.total(),
       origins: this.#tally.origins(),
       leaks: this.#leaks.all(),
