@@ -53,9 +53,9 @@ async function queuesOf(pid: number): Promise<string[][]> {
   return stdout
     .split('\n')
     .filter((line) => line.includes(`pid=${pid},`))
+    .toSorted()
     .map((line) => line.split(/\s+/))
     .map(([state = '', queue = '', , , to = '']) => [state, queue, to])
-    .toSorted()
 }
 
 /** What two looks agree on, and what was found between them: the kernel goes on taking what nobody reads. */
