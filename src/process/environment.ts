@@ -37,10 +37,10 @@ export const variables: { readonly [name: string]: Variable } = {
 }
 
 /**
- * @param defaults in the place of the usual ones
+ * @param defaults in the place of the usual ones, from outside of the program
  * @throws InvalidOptionError naming the variable; an unknown one that begins with DRAINED_ is refused
  */
-export function installFrom(environment: NodeJS.ProcessEnv, defaults: InstallOptions = {}): Installed {
+export function installFrom(environment: NodeJS.ProcessEnv, defaults?: InstallOptions): Installed {
   const options = readOptions(environment)
   try {
     return installOn(options, defaults)

@@ -5,7 +5,8 @@
 import path from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import '../node-version.ts'
-import { installFrom, readOptions } from '../process/environment.ts'
+import { installFrom } from '../process/environment.ts'
+import { current } from '../process/install.ts'
 import { atEnd } from './end.ts'
 import { optionsFrom } from './preload-options.ts'
 import { Recorder } from './recorder.ts'
@@ -17,11 +18,11 @@ const isIt = options.pid === process.pid || options.parent === process.ppid
 if (!isMainThread || !isIt) installFrom(process.env)
 else {
   // Whoever wants a report wants to know where, and can wait for it.
-  const installed = installFrom(process.env, { leaks: 'all' })
-  const hasNodeFetch = readOptions(process.env).fetch !== true
-  const recorder = new Recorder(() => installed.stats(), hasNodeFetch)
+  installFrom(process.env, { leaks: 'all' })
+  const recorder = new Recorder(() => current()?.installed.stats() ?? {})
   const program = nameOf(process.argv[1])
-  const report = (ended: string): void => write(() => recorder.report(program, ended), options)
+  const report = (ended: string): void =>
+    write(() => recorder.report(program, ended, current()?.hasFetch !== true), options)
   atEnd(report)
   process.on('SIGUSR2', () => report('running'))
 }

@@ -24,7 +24,6 @@ export class Recorder {
   readonly #started = Date.now()
   readonly #since = performance.now()
   readonly #look: () => { readonly [client: string]: Looked }
-  readonly #hasNodeFetch: boolean
   #timer: NodeJS.Timeout | undefined
   readonly #listeners: { readonly [K in keyof Events]?: (message: Events[K]) => void } = {
     'drained:body': (message) => this.#tally.onBody(message),
@@ -36,19 +35,18 @@ export class Recorder {
     'drained:starvation': (message) => this.#tally.onStarvation(message),
   }
 
-  /**
-   * @param look statistics by client, for what no event tells: who waits now
-   * @param hasNodeFetch whether `fetch` is Node's own
-   */
-  constructor(look: () => { readonly [client: string]: Looked }, hasNodeFetch: boolean) {
+  /** @param look statistics by client, for what no event tells: who waits now */
+  constructor(look: () => { readonly [client: string]: Looked }) {
     this.#look = look
-    this.#hasNodeFetch = hasNodeFetch
     for (const [name, listener] of this.#channels()) diagnostics.subscribe(name, listener)
     this.#sampleSoon()
   }
 
-  /** @param ended how the program has ended, or `running` */
-  report(program: string, ended: string): Report {
+  /**
+   * @param ended how the program has ended, or `running`
+   * @param hasNodeFetch whether `fetch` is Node's own
+   */
+  report(program: string, ended: string, hasNodeFetch: boolean): Report {
     this.#sample()
     return redactAll({
       program,
@@ -57,7 +55,7 @@ export class Recorder {
       started: new Date(this.#started).toISOString(),
       seconds: this.#seconds,
       ended,
-      hasNodeFetch: this.#hasNodeFetch,
+      hasNodeFetch,
       total: this.#tally.total(),
       origins: this.#tally.origins(),
       leaks: this.#leaks.all(),

@@ -232,6 +232,28 @@ for (let i = 0; i < looks && !isFound; i++) {
   expect(reportIn(off.stderr)).toMatchObject({ leaks: [], hasNodeFetch: false })
 })
 
+test('a program that installs with options of its own has them, and is reported', async () => {
+  await using origin = await createOrigin(serveShapes)
+  const index = path.join(import.meta.dirname, '../../src/index.ts')
+  const file = program(
+    'installs.mjs',
+    `import { install } from '${index}'
+install({ connections: 1, fetch: true })
+const url = process.argv[2] + '/one%20byte'
+await Promise.all(Array.from({ length: 6 }, async () => (await fetch(url)).text()))
+try { install({ connections: 2 }) } catch ({ option }) { console.log(option) }`,
+  )
+  const env = { DRAINED_CONNECTIONS: '3' }
+  const { code, stdout, stderr } = await run(['--json', file, origin.url], '', env)
+  expect({ code, stdout }, stderr).toEqual({ code: 0, stdout: 'options\n' })
+  const { total, hasNodeFetch } = reportIn(stderr)
+  expect({ requests: total.requests, opened: total.sockets.opened, hasNodeFetch }).toEqual({
+    requests: 6,
+    opened: 1,
+    hasNodeFetch: false,
+  })
+})
+
 test("where fetch is Node's own, the report says how to learn who called it", async () => {
   await using origin = await createOrigin(serveShapes)
   const file = program(
