@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Load, needOf, supplies, useOf } from '../../src/cli/plan/need.ts'
 import { duration, number, warningsOf } from '../../src/cli/plan/warnings.ts'
-import { drained } from '../support/cli.ts'
+import { command, drained, main } from '../support/cli.ts'
 
 const load = (more: Partial<Load> = {}): Load => ({
   rate: 500,
@@ -188,6 +188,14 @@ describe('the command', () => {
     const { code, stdout, stderr } = await drained(args)
     expect([code, stdout]).toEqual([64, ''])
     expect(stderr).toMatch(message)
+  })
+
+  test.skipIf(!fs.existsSync('/dev/full'))('what cannot be printed is no warning', async () => {
+    const shell = ['-c', '"$0" "$1" plan --rate 5 --latency 80 >/dev/full', process.execPath, main]
+    expect(await command('sh', shell)).toMatchObject({
+      code: 70,
+      stderr: expect.stringMatching(/^drained: ENOSPC.*\n$/),
+    })
   })
 
   test('--help and --version answer', async () => {

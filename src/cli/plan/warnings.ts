@@ -52,5 +52,7 @@ export const percent = (share: number): string =>
 export function duration(seconds: number): string {
   if (seconds < 120) return `${number(seconds)} s`
   if (seconds < 7_200) return `${Math.round(seconds / 60)} minutes`
-  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} hours` : `${Math.round(seconds / 86_400)} days`
+  if (seconds < 172_800) return `${Math.round(seconds / 3_600)} hours`
+  const days = Math.round(seconds / 86_400)
+  return days < 10_000 ? `${days} days` : 'decades'
 }
