@@ -65,8 +65,9 @@ function version(): string {
 /** Whoever reads has had enough, as `head` has. */
 function endWithReader(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    process.exit()
+    if (error.code === 'EPIPE') process.exit()
+    console.error(`drained: ${error.message}`)
+    process.exit(exitCodes.failed)
   })
 }
 

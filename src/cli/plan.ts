@@ -1,5 +1,5 @@
 /** `drained plan`: how many sockets and ports a load needs. */
-import { type Command, exitCodes, numberOf, read, UsageError } from './command.ts'
+import { type Command, exitCodes, numberOf, quote, read, UsageError } from './command.ts'
 import { type Load, type Need, needOf, supplies, type Use, useOf } from './plan/need.ts'
 import { number, percent, warningsOf } from './plan/warnings.ts'
 import { lineWidth, paint, table, wrap } from './text.ts'
@@ -42,7 +42,8 @@ function run(args: readonly string[]): number {
     console.log(usage)
     return exitCodes.healthy
   }
-  if (positionals.length > 0) throw new UsageError(`drained plan takes options only, got "${positionals[0]}"`)
+  if (positionals.length > 0)
+    throw new UsageError(`drained plan takes options only, got ${quote(positionals[0] ?? '')}`)
   const value = (name: keyof typeof options): string | undefined =>
     typeof values[name] === 'string' ? values[name] : undefined
 
@@ -104,9 +105,12 @@ function report(
   warnings: readonly string[],
 ): string {
   const { rate, latency, connections } = load
-  const atWork = need.inFlight < 1 ? need.inFlight.toPrecision(2) : number(need.inFlight)
   const sums: readonly (readonly [string, string, string])[] = [
-    ['calls at work', atWork, `${rate} a second x ${Number((latency * 1_000).toFixed(3))} ms (Little's law)`],
+    [
+      'calls at work',
+      number(need.inFlight),
+      `${rate} a second x ${Number((latency * 1_000).toFixed(3))} ms (Little's law)`,
+    ],
     ['in bursts', String(need.burst), 'three standard deviations more'],
     ['held by unread responses', growing(need.held), ''],
     [

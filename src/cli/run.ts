@@ -77,12 +77,12 @@ function refuseUnwritable(file: string): void {
 /** Of Node: its own flags, ours, and the program. */
 function argumentsOf({ print, html, program }: RunOptions, who: { pid?: number; parent?: number }): string[] {
   const at = (file: string): URL => new URL(file + path.extname(import.meta.filename), import.meta.url)
-  const imports = [at('../process/register').href]
-  if (print !== 'nothing' || html !== undefined) {
-    const page = html === undefined ? undefined : path.resolve(html)
-    imports.push(urlWith(at('../report/preload'), { print, html: page, ...who }))
-  }
-  return [...process.execArgv, ...imports.flatMap((each) => ['--import', each]), ...program]
+  const page = html === undefined ? undefined : path.resolve(html)
+  const preload =
+    print === 'nothing' && html === undefined
+      ? at('../process/register').href
+      : urlWith(at('../report/preload'), { print, html: page, ...who })
+  return [...process.execArgv, '--import', preload, ...program]
 }
 
 type Replace = (file: string, args: readonly string[]) => undefined

@@ -2,7 +2,7 @@
 import { InvalidOptionError } from '../errors.ts'
 import { nearest } from '../options/check.ts'
 import type { InstallOptions } from '../options.ts'
-import { type Installed, install } from './install.ts'
+import { type Installed, installOn } from './install.ts'
 
 type Read = (text: string) => unknown
 
@@ -37,12 +37,13 @@ export const variables: { readonly [name: string]: Variable } = {
 }
 
 /**
+ * @param defaults in the place of the usual ones, from outside of the program
  * @throws InvalidOptionError naming the variable; an unknown one that begins with DRAINED_ is refused
  */
-export function installFrom(environment: NodeJS.ProcessEnv): Installed {
+export function installFrom(environment: NodeJS.ProcessEnv, defaults?: InstallOptions): Installed {
   const options = readOptions(environment)
   try {
-    return install(options)
+    return installOn(options, defaults)
   } catch (error) {
     if (!(error instanceof InvalidOptionError)) throw error
     const [name] = Object.entries(variables).find(([, { option }]) => option === error.option) ?? []

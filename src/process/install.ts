@@ -23,14 +23,21 @@ export interface Installed {
   [Symbol.dispose](): void
 }
 
-interface Slot {
+export interface Slot {
   readonly installed: Installed
   readonly options: InstallOptions
+  /** Installed from outside of the program, which then may have options of its own. */
+  readonly defaults: InstallOptions | undefined
+  /** Whether `fetch` itself is ours. */
+  readonly hasFetch: boolean
 }
 
 /** The same for every copy of the library in the process: only the first one installs. */
 const key = Symbol.for('drained.installed')
 const slots = globalThis as { [key]?: Slot | undefined }
+
+/** What is installed now, by whomever. */
+export const current = (): Slot | undefined => slots[key]
 
 /**
  * Puts the whole process on one client: undici's global dispatcher (and with it Node's own `fetch`), the default `fetch` of this
@@ -38,16 +45,24 @@ const slots = globalThis as { [key]?: Slot | undefined }
  * dispatcher or an agent keeps it. Called again, it returns what it returned before.
  * @throws InvalidOptionError naming the option, its value and what is accepted; for other options than those of the first call
  */
-export function install(options: InstallOptions = {}): Installed {
-  const resolved = resolveInstall(options)
+export const install = (options: InstallOptions = {}): Installed => installOn(options)
+
+/**
+ * The same from outside of the program, with other defaults: a program that calls `install` with options knows nothing of it, and what it
+ * asks for takes the place.
+ */
+export function installOn(options: InstallOptions, defaults?: InstallOptions): Installed {
   const before = slots[key]
+  const resolved = resolveInstall({ ...before?.defaults, ...defaults, ...options })
   if (before !== undefined) {
-    if (Object.keys(options).length > 0 && !isDeepStrictEqual(before.options, options))
+    if (Object.keys(options).length === 0 || isDeepStrictEqual(before.options, options))
+      return before.installed
+    if (before.defaults === undefined)
       throw new InvalidOptionError(
         'options',
         'install() was called before with other options: undo that first',
       )
-    return before.installed
+    before.installed()
   }
   const parts: Put[] = []
   try {
@@ -70,6 +85,6 @@ export function install(options: InstallOptions = {}): Installed {
       ),
     [Symbol.dispose]: undo,
   })
-  slots[key] = { installed, options: { ...options } }
+  slots[key] = { installed, options: { ...options }, defaults, hasFetch: resolved.fetch }
   return installed
 }

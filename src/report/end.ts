@@ -1,7 +1,7 @@
 /**
  * Calls back once when the process ends: by itself, by process.exit, by an error nobody has caught, or by a signal that nobody else
  * listens to, which then ends it as it would have. Programs look at who listens to a signal to find out whether they have to end
- * themselves: to them we are not there.
+ * themselves: to them we are not there. And whoever listens to the end may change the exit code, so we come after all of them.
  */
 import { EventEmitter } from 'node:events'
 
@@ -20,10 +20,11 @@ export function atEnd(report: (how: string) => void): void {
     isOver = true
     report(how)
   }
-  process.on('exit', (code) => end(`exit code ${code}`))
+  afterExit((code) => end(`exit code ${code}`))
 
-  const onSignal = (signal: string): void => {
-    if (known.listenerCount.call(process, signal) > 1) return
+  const onSignal = (signal: string, number?: number): void => {
+    // A program may emit it by itself, as it does for Ctrl-C in a prompt: then nothing has been sent to the process.
+    if (number === undefined || known.listenerCount.call(process, signal) > 1) return
     end(signal)
     stop()
     process.kill(process.pid, signal)
@@ -42,6 +43,33 @@ export function atEnd(report: (how: string) => void): void {
   hide(onSignal)
   for (const signal of signals) process.on(signal, onSignal)
   process.on('removeListener', rearm)
+}
+
+interface Exits {
+  emit(event: string, ...args: unknown[]): boolean
+  reallyExit(code: number): never
+}
+
+/** Two ways out: the event, once everybody has heard it, and process.exit, which one of them may call meanwhile. */
+function afterExit(call: (code: number | string) => void): void {
+  const exits = process as unknown as Exits
+  const { emit, reallyExit } = exits
+  exits.emit = function (event, ...args) {
+    if (event !== 'exit') return Reflect.apply(emit, this, [event, ...args]) as boolean
+    let isWell = false
+    try {
+      const isHeard = Reflect.apply(emit, this, [event, ...args]) as boolean
+      isWell = true
+      return isHeard
+    } finally {
+      // Node prints what is thrown there.
+      call(isWell ? (process.exitCode ?? 0) : 1)
+    }
+  }
+  exits.reallyExit = function (code) {
+    call(code)
+    return Reflect.apply(reallyExit, this, [code]) as never
+  }
 }
 
 function hide(ours: (signal: string) => void): void {

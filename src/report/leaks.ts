@@ -13,7 +13,7 @@ const mostBytes = 4 * 1024 * 1024
 
 export class Leaks {
   readonly #sites = new Map<string, LeakEvent>()
-  /** Call sites beyond those that are kept. */
+  /** Places beyond those that are kept. */
   more = 0
 
   onLeak(leak: LeakEvent): void {

@@ -12,13 +12,15 @@ export interface Report {
   readonly seconds: number
   /** `exit code 0`, `SIGTERM`, or `running`. */
   readonly ended: string
+  /** `fetch` is Node's own on drained's connections: who calls it is not known. */
+  readonly hasNodeFetch: boolean
   /** All origins together. */
   readonly total: Counts
   /** The one with the most requests first. */
   readonly origins: readonly OriginReport[]
   /** The one with the most occurrences first. */
   readonly leaks: readonly LeakReport[]
-  /** Call sites beyond those that are kept. */
+  /** Places beyond those that are kept, with a call site or without. */
   readonly moreLeaks: number
   /** Who kept the connections when requests had waited for long: the last time of each origin. */
   readonly starvations: readonly Starvation[]

@@ -1,26 +1,22 @@
 /** The report as one page: no script, nothing from the network, no text of a program's that could be markup. Pure. */
 import { outcomesChart, socketsChart, waitsChart } from './charts.ts'
 import { escapeHtml, html, type Markup } from './markup.ts'
-import type { LeakReport, OriginReport, Report } from './model.ts'
+import type { OriginReport, Report } from './model.ts'
+import { leakList, starvationList } from './page-leaks.ts'
 import { thinned } from './series.ts'
 import { style } from './style.ts'
 import { countOf } from './tally.ts'
 import {
   bytes,
-  costOf,
   duration,
-  finderOf,
   findings,
-  holderOf,
   mean,
   number,
   outcomes,
+  placesOf,
   plural,
   reasons,
-  starvationOf,
   stepNames,
-  timesOf,
-  unreadOf,
 } from './words.ts'
 
 /** Rows of the table beside the chart over time: what somebody reads. */
@@ -78,7 +74,8 @@ ${body.text}
 `
 }
 
-function tiles({ total, leaks }: Report): Markup {
+function tiles(report: Report): Markup {
+  const { total, leaks } = report
   const { requests, sockets, bodies } = total
   const ended = outcomes.reduce((sum, outcome) => sum + countOf(bodies[outcome]), 0)
   const leaked = leaks.reduce((sum, { count }) => sum + count, 0)
@@ -88,7 +85,7 @@ function tiles({ total, leaks }: Report): Markup {
     ['reused', number(sockets.reused), 'found one open'],
     ['reset', number(sockets.reset), 'not worth draining'],
     ['bodies', number(ended), `${number(ended - countOf(bodies.read))} not read`],
-    ['forgotten', number(leaked), leaks.length === 0 ? 'none found' : `at ${plural(leaks.length, 'place')}`],
+    ['forgotten', number(leaked), leaks.length === 0 ? 'none found' : `or more, at ${placesOf(report)}`],
   ]
   return html`<dl class="tiles">
     ${shown.map(
@@ -161,51 +158,6 @@ function table(caption: string, head: readonly string[], rows: readonly (readonl
       )}
     </tbody>
   </table>`
-}
-
-function leakList({ leaks, moreLeaks }: Report): Markup {
-  if (leaks.length === 0) return html``
-  const rest = moreLeaks > 0 ? html`<p class="note">and ${plural(moreLeaks, 'more call site')}</p>` : html``
-  return html`<section aria-labelledby="leaks">
-    <h2 id="leaks">Bodies nobody ended</h2>
-    <p class="note">
-      Read the body, or end it: <code>await response.body?.cancel()</code>, <code>await using response</code>.
-    </p>
-    <ol class="leaks">
-      ${leaks.map(leakItem)}
-    </ol>
-    ${rest}
-  </section>`
-}
-
-function leakItem(leak: LeakReport): Markup {
-  const source = leak.source === undefined ? html`` : html`<pre><code>${leak.source}</code></pre>`
-  return html`<li>
-    <p class="place"><b>${timesOf(leak)}</b> <span>${leak.callSite ?? 'call site not captured'}</span></p>
-    ${source}
-    <p class="note">
-      ${leak.method} ${leak.origin}${leak.path} · ${leak.status} · ${unreadOf(leak)} · ${costOf(leak)} ·
-      ${finderOf(leak)}
-    </p>
-  </li>`
-}
-
-function starvationList({ starvations }: Report): Markup {
-  if (starvations.length === 0) return html``
-  return html`<section aria-labelledby="starved">
-    <h2 id="starved">Who kept the connections</h2>
-    <ol class="leaks">
-      ${starvations.map(
-        (each) =>
-          html`<li>
-            <p>${starvationOf(each)}</p>
-            <ul class="note">
-              ${each.holders.map((holder) => html`<li>${holderOf(holder)}</li>`)}
-            </ul>
-          </li>`,
-      )}
-    </ol>
-  </section>`
 }
 
 const columns = [

@@ -42,8 +42,11 @@ export class Recorder {
     this.#sampleSoon()
   }
 
-  /** @param ended how the program has ended, or `running` */
-  report(program: string, ended: string): Report {
+  /**
+   * @param ended how the program has ended, or `running`
+   * @param hasNodeFetch whether `fetch` is Node's own
+   */
+  report(program: string, ended: string, hasNodeFetch: boolean): Report {
     this.#sample()
     return redactAll({
       program,
@@ -52,6 +55,7 @@ export class Recorder {
       started: new Date(this.#started).toISOString(),
       seconds: this.#seconds,
       ended,
+      hasNodeFetch,
       total: this.#tally.total(),
       origins: this.#tally.origins(),
       leaks: this.#leaks.all(),

@@ -6,17 +6,18 @@ import {
   duration,
   finderOf,
   findings,
+  hintOf,
   holderOf,
   mean,
   number,
   outcomes,
-  placeOf,
   plural,
   reasons,
   requestOf,
   starvationOf,
   summary,
   timesOf,
+  unknownPlace,
   unreadOf,
 } from './words.ts'
 
@@ -48,11 +49,16 @@ export function textReport(report: Report): string {
     lines.push(...starvation.holders.slice(0, mostHolders).map((holder) => `      ${holderOf(holder)}`))
   }
   for (const leak of leaks.slice(0, mostLeaks)) {
-    lines.push('', `  forgotten ${timesOf(leak)} at ${placeOf(leak)}`)
+    lines.push(
+      '',
+      `  forgotten ${timesOf(leak)}${leak.callSite === undefined ? `, ${unknownPlace}` : ` at ${leak.callSite}`}`,
+    )
     if (leak.source !== undefined) lines.push(`      ${leak.source}`)
     lines.push(`      ${requestOf(leak)}, ${unreadOf(leak)}, ${costOf(leak)}, ${finderOf(leak)}`)
   }
-  lines.push(...more(leaks.length + report.moreLeaks, mostLeaks, 'call site'))
+  lines.push(...more(leaks.length + report.moreLeaks, mostLeaks, 'place'))
+  const hint = hintOf(report)
+  if (hint !== undefined) lines.push('', `  ${hint}`)
   return lines.map(plain).join('\n') + '\n'
 }
 

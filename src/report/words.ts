@@ -63,8 +63,23 @@ function shared(from: number, limit: number): string {
 
 export const mean = ({ total, count }: Waits): number => (count === 0 ? 0 : total / count)
 
-/** Where a leak is, in one line. */
-export const placeOf = ({ callSite }: LeakReport): string => callSite ?? 'call site not captured'
+export const unknownPlace = 'call site not captured'
+
+/** How to learn of call sites that were not captured, where there is a way. */
+export const hintOf = ({ leaks, hasNodeFetch }: Report): string | undefined =>
+  hasNodeFetch && leaks.some(({ client, callSite }) => client === 'process' && callSite === undefined)
+    ? "Who calls Node's own fetch is not known. DRAINED_FETCH=true puts drained's fetch in its place, whose call sites are."
+    : undefined
+
+/** Where bodies were forgotten: only what was captured counts as a call site. */
+export function placesOf({ leaks, moreLeaks }: Report): string {
+  const sites = leaks.filter(({ callSite }) => callSite !== undefined).length
+  const others =
+    moreLeaks > 0
+      ? plural(moreLeaks, 'more place')
+      : sites < leaks.length && `${sites > 0 ? 'others that were' : 'call sites'} not captured`
+  return [sites > 0 && plural(sites, 'call site'), others].filter((each) => each !== false).join(' and ')
+}
 
 export const requestOf = ({ method, origin, path, status }: LeakReport): string =>
   `${method} ${origin}${path} ${status}`
@@ -102,12 +117,12 @@ export const starvationOf = ({ client, origin, waiting, waited, open, limit }: S
 
 /** What a reader has to know first, the worst before the rest; nothing for a program that is well. */
 export function findings(report: Report): string[] {
-  const { total, leaks, moreLeaks } = report
+  const { total, leaks } = report
   const found: string[] = []
   const leaked = leaks.reduce((sum, leak) => sum + leak.count, 0)
   if (leaked > 0)
     found.push(
-      `At least ${plural(leaked, 'body was', 'bodies were')} forgotten, at ${plural(leaks.length + moreLeaks, 'call site')}: read, cancel or dispose of them.`,
+      `At least ${plural(leaked, 'body was', 'bodies were')} forgotten, at ${placesOf(report)}: read, cancel or dispose of them.`,
     )
   if (total.reclaimed > 0)
     found.push(

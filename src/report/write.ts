@@ -21,8 +21,22 @@ export function write(make: () => Report, { print, html }: ReportOptions): void 
   }
 }
 
-/** A pipe may be full, and does not block. */
+/** Tells a file, pipe or terminal from all others. */
+function identityOf(fd: number): string | undefined {
+  try {
+    const { dev, ino, rdev } = fs.fstatSync(fd)
+    return [dev, ino, rdev].join()
+  } catch {
+    return undefined
+  }
+}
+
+/** What standard error was when the program began. */
+const standardError = identityOf(2)
+
+/** A pipe may be full, and does not block. A program may have closed it: what has its number since then is the program's own. */
 function writeError(text: string): void {
+  if (standardError === undefined || identityOf(2) !== standardError) return
   let rest = Buffer.from(text)
   const deadline = performance.now() + patience
   while (rest.length > 0) {

@@ -6,7 +6,14 @@ import { describe, expect, test } from 'vitest'
 import { type Peer, peersOf } from '../../src/cli/doctor/peers.ts'
 import { looksNeeded, Stuck } from '../../src/cli/doctor/stuck.ts'
 import { parseTcp, show, type Socket } from '../../src/cli/doctor/tcp.ts'
-import { nameOf, parseFileLimit, parsePortRange, parseStat, socketInode } from '../../src/cli/doctor/texts.ts'
+import {
+  isNode,
+  nameOf,
+  parseFileLimit,
+  parsePortRange,
+  parseStat,
+  socketInode,
+} from '../../src/cli/doctor/texts.ts'
 import { bytes, findingsOf, rules, worst } from '../../src/cli/doctor/verdict.ts'
 import { sparkline, table, wrap } from '../../src/cli/text.ts'
 
@@ -125,6 +132,18 @@ describe('small texts', () => {
     expect(nameOf('', 'kworker/0:1')).toBe('kworker/0:1')
   })
 
+  test('a program is Node by its path, also once that has been replaced', () => {
+    const paths = [
+      '/usr/bin/node',
+      '/opt/node22',
+      '/usr/bin/node (deleted)',
+      '/usr/bin/nodemon',
+      '',
+      '/node (deleted)/x',
+    ]
+    expect(paths.map(isNode)).toEqual([true, true, true, false, false, false])
+  })
+
   test('only links to sockets are sockets', () => {
     expect([socketInode('socket:[123]'), socketInode('/tmp/socket:[1]'), socketInode('pipe:[4]')]).toEqual([
       123,
@@ -167,6 +186,18 @@ describe('looks', () => {
     expect(stuck.has(socket(0))).toBe(true)
   })
 
+  test('bytes nobody reads are those of sockets that are stuck, and not of those that are read', () => {
+    const all = Array.from({ length: 9 }, (_, at) => socket(at < 4 ? 10 : 1_000_000, 'ESTABLISHED', at + 1))
+    const stuck = ({ inode }: Socket): boolean => inode <= 4
+    const ports = { range: undefined, reuse: 'none' } as const
+    const peers = peersOf(all, new Set(all.map(({ inode }) => inode)), stuck, ports)
+    expect(peers).toMatchObject([{ unreadBytes: 5_000_040, stuck: { unread: 4, unreadBytes: 40 } }])
+    const files = { used: 1, limit: undefined }
+    expect(findingsOf({ peers, files, portRange: undefined, isNode: true })[0]?.says).toContain(
+      '4 of 9 ESTABLISHED sockets hold data nobody reads (40 B)',
+    )
+  })
+
   test('TIME_WAIT takes a port, unless the kernel takes it again', () => {
     const range = { first: 32_768, last: 60_999, size: 28_232 }
     const waiting = [
@@ -188,7 +219,7 @@ describe('rules', () => {
     states: { ESTABLISHED: 1 },
     unread: 0,
     unreadBytes: 0,
-    stuck: { unread: 0, closeWait: 0, synSent: 0 },
+    stuck: { unread: 0, unreadBytes: 0, closeWait: 0, synSent: 0 },
     timeWait: 0,
     ports: undefined,
     ...more,
@@ -199,6 +230,7 @@ describe('rules', () => {
     )
   const stuck = (more: Partial<Peer['stuck']>): Peer['stuck'] => ({
     unread: 0,
+    unreadBytes: 0,
     closeWait: 0,
     synSent: 0,
     ...more,
@@ -260,7 +292,12 @@ describe('rules', () => {
             peers: [
               peer({
                 states: { ESTABLISHED: 200 },
-                stuck: { unread: unread + more, closeWait: closeWait + more, synSent: synSent + more },
+                stuck: {
+                  unread: unread + more,
+                  unreadBytes: 9,
+                  closeWait: closeWait + more,
+                  synSent: synSent + more,
+                },
                 timeWait: timeWait + more,
                 ports: { from: '10.0.0.1', used: used + more },
               }),

@@ -4,8 +4,8 @@ import path from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Load, needOf, supplies, useOf } from '../../src/cli/plan/need.ts'
-import { warningsOf } from '../../src/cli/plan/warnings.ts'
-import { drained } from '../support/cli.ts'
+import { duration, number, warningsOf } from '../../src/cli/plan/warnings.ts'
+import { command, drained, main } from '../support/cli.ts'
 
 const load = (more: Partial<Load> = {}): Load => ({
   rate: 500,
@@ -71,9 +71,59 @@ describe('arithmetic', () => {
         expect(need.sockets).toBeLessThanOrEqual(one.connections)
         expect(more.ports).toBeGreaterThanOrEqual(need.ports)
         const uses = supplies.map((supply) => useOf(supply, one, 3))
-        expect(warningsOf(one, need, uses).join(' ')).not.toMatch(/NaN|undefined/)
+        expect(warningsOf(one, need, uses).join(' ')).not.toMatch(/NaN|undefined|Infinity/)
       }),
     )
+  })
+
+  const warned = (more: Partial<Load>, ports = 1e9): string => {
+    const [supply] = supplies as [(typeof supplies)[number]]
+    const all = load(more)
+    return warningsOf(all, needOf(all), [useOf({ ...supply, ports }, all, 1)]).join('\n')
+  }
+
+  test('what unread responses hold is not there for calls', () => {
+    // 80 at work and 75 held are more than 128, though each alone is less.
+    const both = { rate: 100, latency: 0.8, unread: 0.5, hold: 1.5, connections: 128 }
+    expect(needOf(load(both)).capacity).toBeCloseTo(128 / (0.8 + 0.5 * 1.5))
+    expect(warned(both)).toContain(
+      'carries at most 83 calls a second; the queue grows without end. It needs 182.',
+    )
+    expect(warned({ ...both, connections: 170 })).toContain('is 92 % busy')
+    expect(warned({ ...both, connections: 1_000 })).not.toContain('pool of')
+  })
+
+  test('nothing waits for ever for what is let go, and no pool is without end', () => {
+    const held = { rate: 100, unread: 1, hold: 10, connections: 50 }
+    expect(warned(held)).toMatch(/whole pool of 50, and calls wait until one is let go/)
+    expect(warned({ ...held, hold: Infinity })).toMatch(/calls wait for ever/)
+    expect(warned({ unread: 0.1 })).not.toMatch(/pool of/)
+    // As many as are let go; ever more; none, since nothing is.
+    expect(needOf(load(held)).opened).toBe(5)
+    expect(needOf(load({ rate: 100, unread: 0.1 })).opened).toBe(10)
+    expect(needOf(load({ ...held, hold: Infinity })).opened).toBe(0)
+  })
+
+  test('the last port is enough, and no number is rounded to another', () => {
+    const fits = { rate: 100, closed: 1 }
+    const { ports } = needOf(load(fits))
+    expect(warned(fits, ports)).toMatch(/100 % of its \d+ ports are taken; none is left/)
+    expect(warned(fits, ports - 1)).toContain('Connections will fail')
+    expect([1_000 * 0.07, 0.02, 0.96, 1e-9, 0, 12.3, 2.25].map(number)).toEqual([
+      '70',
+      '0.02',
+      '1.0',
+      '< 0.001',
+      '0',
+      '13',
+      '2.3',
+    ])
+    expect([90, 5_400, 86_400, 86_400 * 365].map(duration)).toEqual([
+      '90 s',
+      '90 minutes',
+      '24 hours',
+      '365 days',
+    ])
   })
 
   test('docs/ports.md has every supply', () => {
@@ -111,7 +161,7 @@ describe('the command', () => {
 
   test.each([
     [[], /^drained <command>/],
-    [['heal'], '"heal" is not a command; accepted are doctor, plan'],
+    [['heal'], '"heal" is not a command; accepted are run, doctor, plan (drained --help)'],
     [['plan'], '--rate is needed: drained plan --rate N --latency MS'],
     [['plan', '--rate', 'many'], '--rate must be a number from 0.001 to 10000000, got "many"'],
     [['plan', '--rate'], '--rate needs a value, as in --rate=VALUE'],
@@ -138,6 +188,14 @@ describe('the command', () => {
     const { code, stdout, stderr } = await drained(args)
     expect([code, stdout]).toEqual([64, ''])
     expect(stderr).toMatch(message)
+  })
+
+  test.skipIf(!fs.existsSync('/dev/full'))('what cannot be printed is no warning', async () => {
+    const shell = ['-c', '"$0" "$1" plan --rate 5 --latency 80 >/dev/full', process.execPath, main]
+    expect(await command('sh', shell)).toMatchObject({
+      code: 70,
+      stderr: expect.stringMatching(/^drained: ENOSPC.*\n$/),
+    })
   })
 
   test('--help and --version answer', async () => {

@@ -204,6 +204,76 @@ for (let i = 0; i < 300 && !isKnown; i++) {
   expect(here?.source).toBe("const answer = await fetch(url) // forgotten here, with a token = '***'")
 })
 
+test('every call is traced, unless DRAINED_LEAKS says otherwise, also where the program installs the same itself', async () => {
+  await using origin = await createOrigin(serveShapes)
+  const register = path.join(import.meta.dirname, '../../src/process/register.ts')
+  const file = program(
+    'late.mjs',
+    `import '${register}'
+import diagnostics from 'node:diagnostics_channel'
+const [url, looks] = process.argv.slice(2)
+let isFound = false
+diagnostics.subscribe('drained:leak', () => (isFound = true))
+// Far more than a sample has.
+for (let i = 0; i < 600; i++) await (await fetch(url + '/one%20byte')).text()
+await (async () => void (await fetch(url + '/404%20with%20256%20KiB')).status)()
+for (let i = 0; i < looks && !isFound; i++) {
+  globalThis.gc()
+  await new Promise((resolve) => setTimeout(resolve, 2))
+}`,
+  )
+  const env = { DRAINED_FETCH: '1', DRAINED_CONNECTIONS: '2', NODE_OPTIONS: '--expose-gc' }
+  const all = await run(['--json', file, origin.url, '500'], '', env)
+  expect(all.code, all.stderr).toBe(0)
+  expect(reportIn(all.stderr).leaks).toMatchObject([
+    { count: 1, callSite: expect.stringMatching(/late\.mjs:8:/) },
+  ])
+  const off = await run(['--json', file, origin.url, '20'], '', { ...env, DRAINED_LEAKS: 'off' })
+  expect(reportIn(off.stderr)).toMatchObject({ leaks: [], hasNodeFetch: false })
+})
+
+test('a program that installs with options of its own has them, and is reported', async () => {
+  await using origin = await createOrigin(serveShapes)
+  const index = path.join(import.meta.dirname, '../../src/index.ts')
+  const file = program(
+    'installs.mjs',
+    `import { install } from '${index}'
+install({ connections: 1, fetch: true })
+const url = process.argv[2] + '/one%20byte'
+await Promise.all(Array.from({ length: 6 }, async () => (await fetch(url)).text()))
+try { install({ connections: 2 }) } catch ({ option }) { console.log(option) }`,
+  )
+  const env = { DRAINED_CONNECTIONS: '3' }
+  const { code, stdout, stderr } = await run(['--json', file, origin.url], '', env)
+  expect({ code, stdout }, stderr).toEqual({ code: 0, stdout: 'options\n' })
+  const { total, hasNodeFetch } = reportIn(stderr)
+  expect({ requests: total.requests, opened: total.sockets.opened, hasNodeFetch }).toEqual({
+    requests: 6,
+    opened: 1,
+    hasNodeFetch: false,
+  })
+})
+
+test("where fetch is Node's own, the report says how to learn who called it", async () => {
+  await using origin = await createOrigin(serveShapes)
+  const file = program(
+    'hidden.mjs',
+    `import diagnostics from 'node:diagnostics_channel'
+let isFound = false
+diagnostics.subscribe('drained:leak', () => (isFound = true))
+for (let i = 0; i < 500 && !isFound; i++) {
+  await (async () => void (await fetch(process.argv[2])).status)()
+  globalThis.gc()
+  await new Promise((resolve) => setTimeout(resolve, 2))
+}`,
+  )
+  const { stderr } = await run([file, `${origin.url}/404%20with%20256%20KiB`], '', {
+    NODE_OPTIONS: '--expose-gc',
+  })
+  expect(stderr).toContain('! At least 1 body was forgotten, at call sites not captured: read')
+  expect(stderr).toContain("DRAINED_FETCH=true puts drained's fetch in its place")
+})
+
 test('a program that makes no request is reported in two lines', async () => {
   const { stderr } = await run([program('idle.mjs', '')])
   expect(stderr.trim().split('\n')).toHaveLength(2)

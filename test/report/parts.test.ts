@@ -7,7 +7,8 @@ import { expect, test } from 'vitest'
 import type { LeakEvent } from '../../src/events.ts'
 import { share, ticksTo, timesTo } from '../../src/report/charts.ts'
 import { Leaks, readSource } from '../../src/report/leaks.ts'
-import type { Sample } from '../../src/report/model.ts'
+import type { LeakReport, Report, Sample } from '../../src/report/model.ts'
+import { pageReport } from '../../src/report/page.ts'
 import { Series, thinned } from '../../src/report/series.ts'
 import { Tally } from '../../src/report/tally.ts'
 import { textReport } from '../../src/report/text.ts'
@@ -77,6 +78,27 @@ test('connections are open between their two events, and the peak is the most at
   expect(tally.takePeak()).toBe(3)
   expect(tally.takePeak()).toBe(1)
   expect(tally.total().sockets).toEqual({ opened: 3, reused: 0, reset: 1, open: 1, most: 3 })
+})
+
+test('only what was captured is a call site, and where Node hides the others it is said how to see them', () => {
+  const [one, , unknown] = exampleReport().leaks as [LeakReport, LeakReport, LeakReport]
+  const how = /DRAINED_FETCH=true puts drained(?:'|&#39;)s fetch in its place/
+  const shown = (leaks: LeakReport[], more: Partial<Report> = {}): [string, boolean] => {
+    const report = { ...exampleReport(), leaks, ...more }
+    const [text, page] = [textReport(report), pageReport(report)]
+    expect(page.match(how) === null).toBe(text.match(how) === null)
+    const [, places = ''] = /forgotten, at (.*): read/.exec(text) ?? []
+    expect(page).toContain(`or more, at ${places}`)
+    return [places, how.test(text)]
+  }
+  const ofNode = { ...unknown, client: 'process' }
+  expect(shown([one])).toEqual(['1 call site', false])
+  expect(shown([one, one], { moreLeaks: 3 })).toEqual(['2 call sites and 3 more places', false])
+  expect(shown([one, ofNode])).toEqual(['1 call site and others that were not captured', true])
+  expect(shown([ofNode])).toEqual(['call sites not captured', true])
+  expect(shown([ofNode], { hasNodeFetch: false })).toEqual(['call sites not captured', false])
+  // Of node:http and of clients it is not Node's fetch that hides them.
+  expect(shown([unknown, { ...unknown, client: 'http' }])).toEqual(['call sites not captured', false])
 })
 
 const leak: LeakEvent = {
@@ -158,11 +180,14 @@ test('numbers are written to be read', () => {
 
 test('the text says what is wrong, where, and with which line of source', () => {
   const text = textReport(exampleReport())
-  expect(text).toContain('! At least 12 bodies were forgotten, at 3 call sites')
+  expect(text).toContain(
+    '! At least 12 bodies were forgotten, at 2 call sites and others that were not captured:',
+  )
   expect(text).toContain(
     'forgotten 10 times or more at loadReport (/srv/app/src/reports/load-report.js:41:26)\n      const response',
   )
   expect(text).toContain('57 requests waited for one of 64 connections (limit 64)')
   expect(text).toMatch(/https:\/\/orders\.internal\.example:8443 +orders +96 +6 +94/)
+  expect(text).toContain('\n  forgotten once or more, call site not captured\n')
   expect(textReport(emptyReport())).toContain('no request that drained has seen')
 })

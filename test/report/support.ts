@@ -87,6 +87,7 @@ export function exampleReport(): Report {
     started: '2026-11-24T19:20:00.000Z',
     seconds: 94.2,
     ended: 'SIGTERM',
+    hasNodeFetch: true,
     total: tally.total(),
     origins: tally.origins(),
     leaks: [

@@ -14,7 +14,12 @@ export interface Peer {
   readonly unread: number
   readonly unreadBytes: number
   /** Sockets that have not moved for several looks. */
-  readonly stuck: { readonly unread: number; readonly closeWait: number; readonly synSent: number }
+  readonly stuck: {
+    readonly unread: number
+    readonly unreadBytes: number
+    readonly closeWait: number
+    readonly synSent: number
+  }
   /** Of the whole network namespace: no process owns them any more. */
   readonly timeWait: number
   /** Outgoing only: ephemeral ports of one local address, of any process, which new connections to the endpoint cannot have. */
@@ -28,7 +33,7 @@ interface Draft {
   states: Partial<Record<State, number>>
   unread: number
   unreadBytes: number
-  stuck: { unread: number; closeWait: number; synSent: number }
+  stuck: { unread: number; unreadBytes: number; closeWait: number; synSent: number }
   timeWait: number
   /** Ports used, by local address. */
   used: Map<string, Set<number>>
@@ -69,7 +74,7 @@ function draft(drafts: Map<string, Draft>, direction: Peer['direction'], endpoin
   const key = `${direction} ${endpoint}`
   let peer = drafts.get(key)
   if (peer === undefined) {
-    const stuck = { unread: 0, closeWait: 0, synSent: 0 }
+    const stuck = { unread: 0, unreadBytes: 0, closeWait: 0, synSent: 0 }
     const empty = { sockets: 0, states: {}, unread: 0, unreadBytes: 0, stuck, timeWait: 0, used: new Map() }
     drafts.set(key, (peer = { endpoint, direction, ...empty }))
   }
@@ -84,7 +89,10 @@ function count(peer: Draft, { state, unread }: Socket, isStuck: boolean): void {
     peer.unreadBytes += unread
   }
   if (!isStuck) return
-  if (state === 'ESTABLISHED') peer.stuck.unread++
+  if (state === 'ESTABLISHED') {
+    peer.stuck.unread++
+    peer.stuck.unreadBytes += unread
+  }
   if (state === 'CLOSE_WAIT') peer.stuck.closeWait++
   if (state === 'SYN_SENT') peer.stuck.synSent++
 }

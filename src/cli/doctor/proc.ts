@@ -1,9 +1,16 @@
 /** Reads what Linux tells of processes and their sockets in /proc. Only reads; needs the rights of the process's user, or root's. */
 import fs from 'node:fs'
-import path from 'node:path'
 import { CliError, exitCodes } from '../command.ts'
 import { parseTcp, type Socket } from './tcp.ts'
-import { nameOf, parseFileLimit, parsePortRange, parseStat, type PortRange, socketInode } from './texts.ts'
+import {
+  isNode,
+  nameOf,
+  parseFileLimit,
+  parsePortRange,
+  parseStat,
+  type PortRange,
+  socketInode,
+} from './texts.ts'
 
 export interface Process {
   readonly pid: number
@@ -44,7 +51,7 @@ export function processOf(pid: number): Process {
   return {
     pid,
     name: nameOf(optional(() => text(pid, 'cmdline')) ?? '', stat.name),
-    isNode: /^node(js)?\d*$/.test(path.basename(program)),
+    isNode: isNode(program),
     started: stat.started,
   }
 }

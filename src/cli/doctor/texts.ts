@@ -57,6 +57,10 @@ export function nameOf(cmdline: string, otherwise: string): string {
   )
 }
 
+/** By the path of its program; the kernel says so if that has been replaced or removed since, as an update does. */
+export const isNode = (program: string): boolean =>
+  /^node(js)?\d*$/.test(path.basename(program.replace(/ \(deleted\)$/, '')))
+
 /** Options of Node whose value is a module, but not the program. */
 const preloads = /^(-r|--require|--import|--loader|--experimental-loader)$/
 

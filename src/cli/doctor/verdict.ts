@@ -99,17 +99,14 @@ export function worst(verdicts: readonly Verdict[]): Verdict {
 
 const weight = (verdict: Verdict): number => ['healthy', 'warning', 'sick'].indexOf(verdict)
 
-function unread(
-  { stuck, states, endpoint, direction, unreadBytes }: Peer,
-  isNode: boolean,
-): Finding | undefined {
+function unread({ stuck, states, endpoint, direction }: Peer, isNode: boolean): Finding | undefined {
   const established = states.ESTABLISHED ?? 0
   const isWholePool = stuck.unread >= 8 && stuck.unread === established
   const severity = isWholePool ? 'sick' : severityOf('unread', stuck.unread)
   const whose = direction === 'incoming' ? 'requests of its clients' : 'responses'
   const all = stuck.unread === established ? `all ${established}` : `${stuck.unread} of ${established}`
   return finding('unread', severity, endpoint, {
-    says: `${where(endpoint, direction)}: ${all} ESTABLISHED sockets hold data nobody reads (${bytes(unreadBytes)}): ${whose} are not being read.`,
+    says: `${where(endpoint, direction)}: ${all} ESTABLISHED sockets hold data nobody reads (${bytes(stuck.unreadBytes)}): ${whose} are not being read.`,
     todo:
       direction === 'incoming'
         ? 'Read or destroy the body of every request, also of those answered with an error.'

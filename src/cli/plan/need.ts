@@ -33,7 +33,7 @@ export interface Need {
   readonly ports: number
   /** Seconds until the pool is full of unread responses and hangs; undefined: it does not. */
   readonly hangsAfter: number | undefined
-  /** Calls per second the pool can carry. */
+  /** Calls per second the pool can carry, unread responses and all. */
   readonly capacity: number
 }
 
@@ -43,12 +43,14 @@ export const timeWaitSeconds = 60
 export function needOf({ rate, latency, unread, closed, hold, connections }: Load): Need {
   const inFlight = rate * latency
   // The number of calls at work is Poisson distributed, whatever their latencies: its variance is its mean.
-  const burst = Math.ceil(inFlight + 3 * Math.sqrt(inFlight))
+  const burst = wholeFrom(inFlight + 3 * Math.sqrt(inFlight))
   const leaks = rate * unread
   const wanted = leaks === 0 ? 0 : leaks * hold
   const held = Math.min(wanted, connections)
   const sockets = Math.min(burst + held, connections)
-  const opened = rate * closed + (hold === Infinity ? 0 : leaks)
+  // An unread response costs its connection: as many are opened as are let go, or ever more.
+  const lost = hold === Infinity ? (connections === Infinity ? leaks : 0) : held / hold
+  const opened = rate * closed + lost
   // What is closed with data unread is reset, and leaves no TIME_WAIT.
   const timeWait = rate * closed * timeWaitSeconds
   const hangs = wanted >= connections && connections !== Infinity
@@ -61,9 +63,14 @@ export function needOf({ rate, latency, unread, closed, hold, connections }: Loa
     sockets,
     ports: sockets + timeWait,
     hangsAfter: hangs ? connections / leaks : undefined,
-    capacity: connections / latency,
+    // Without a limit of the pool there is none here either, however long an unread response stays.
+    capacity:
+      connections === Infinity ? Infinity : connections / (latency + (unread === 0 ? 0 : unread * hold)),
   }
 }
+
+/** Rounded up, but not for the sake of the sixteenth digit: 0.07 times 1,000 is 70 and not 71. */
+export const wholeFrom = (value: number): number => Math.ceil(Number(value.toPrecision(12)))
 
 /** A supply of ports towards one remote endpoint. */
 export interface Supply {
@@ -99,7 +106,7 @@ export function useOf(supply: Supply, load: Load, instances: number): Use {
   const { sockets, held, burst } = needOf(load)
   const count = supply.isShared ? instances : 1
   const closing = load.rate * load.closed * supply.keeps
-  const ports = Math.ceil((sockets + closing) * count)
+  const ports = wholeFrom((sockets + closing) * count)
   const left = Math.max(0, supply.ports - (burst + closing) * count)
   return {
     supply,
