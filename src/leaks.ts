@@ -125,8 +125,12 @@ export class Leaks {
   }
 }
 
-/** A path without its query, numbers and ids, which differ from call to call. */
-export const shapeOf = (path: string): string => path.replace(/\?.*$/s, '').replace(/[^/]*\d[^/]*/g, '*')
+/** A path without its query, numbers and ids, which differ from call to call. In linear time: a server may redirect to a long one. */
+export function shapeOf(path: string): string {
+  const end = path.search(/[?#]/)
+  const segments = (end === -1 ? path : path.slice(0, end)).split('/')
+  return segments.map((segment) => (/\d/.test(segment) ? '*' : segment)).join('/')
+}
 
 /** What calls and bodies have in common, for whoever groups them. */
 export const keyOf = (site: CallSite | undefined, method: string, path: string): string =>

@@ -1,6 +1,6 @@
 /** Which calls are traced, and how leaks are counted. */
 import { expect, test } from 'vitest'
-import { type Found, Leaks } from '../../src/leaks.ts'
+import { type Found, Leaks, shapeOf } from '../../src/leaks.ts'
 import { heard } from './support/serve.ts'
 
 const found: Found = {
@@ -59,4 +59,22 @@ test('leaks without a call site count by method and path, ids apart; with one, b
     [1, '/items/0', 'load (/app/jobs.js:3:7)'],
     [10, '/items/9', 'load (/app/jobs.js:3:7)'],
   ])
+})
+
+test.each([
+  ['/items/17/parts/a-4f?sig=1/2', '/items/*/parts/*'],
+  ['/items/', '/items/'],
+  ['/v1', '/*'],
+  ['/a?b#c', '/a'],
+  ['*', '*'],
+])('%s has the shape %s', (given, shape) => {
+  expect(shapeOf(given)).toBe(shape)
+})
+
+test('the shape of a path as long as a server may send one takes no time to speak of', () => {
+  const text = `/${'a'.repeat(60_000)}`
+  const started = performance.now()
+  expect(shapeOf(text)).toBe(text)
+  // By a regular expression that tries every end from every start it takes seconds.
+  expect(performance.now() - started).toBeLessThan(500)
 })
