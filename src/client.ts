@@ -99,11 +99,10 @@ export function createClient(options?: ClientOptions): Client {
   async function end(): Promise<void> {
     drain.stop()
     retries.stop(new errors.ClientClosedError())
-    try {
-      await leaks?.conclude()
-    } finally {
-      await transport.close()
-    }
+    // At once: a destroy() that follows would refuse it.
+    const closed = transport.close()
+    for (const each of await Promise.allSettled([closed, leaks?.conclude()]))
+      if (each.status === 'rejected') throw each.reason
   }
 
   async function destroy(error?: Error): Promise<void> {
