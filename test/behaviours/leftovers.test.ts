@@ -193,7 +193,7 @@ test('a reader that takes the last held byte, pauses and is forgotten is counted
 
 test('a call captures no stack while nobody asks for call sites (T39)', async () => {
   await using origin = await createOrigin(serveShapes)
-  await using client = testClient()
+  await using client = testClient({ leaks: 'off' })
   await works(client, origin.url)
   const capture = vi.spyOn(Error, 'captureStackTrace')
   try {
