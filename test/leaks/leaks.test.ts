@@ -211,3 +211,15 @@ test('behind retries and default headers the caller is named', async () => {
   await untilCollected(() => found.length > 0, 'found')
   expect(found[0]?.site).toMatchObject({ function: 'unread', file: import.meta.filename })
 })
+
+test('a redirect that another fetch on the dispatcher has followed is not reported, and other answers are', async () => {
+  await using origin = await serve()
+  await using client = testClient({ leaks: 'all', connections: 4 })
+  using found = heard('drained:leak')
+  const init = { dispatcher: client.dispatcher } as object
+  for (const path of ['/redirect', '/hop', '/3000000'])
+    await (async () => void (await globalThis.fetch(`${origin.url}${path}`, init)))()
+  await untilCollected(() => client.stats().bodies.open === 0, 'all are found')
+  await collectGarbage()
+  expect(found.map(({ path }) => path)).toEqual(['/3000000'])
+})
