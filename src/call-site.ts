@@ -54,7 +54,8 @@ export function textOf({ function: name, file, line, column }: CallSite): string
 }
 
 const bare = /^\s*at (?:async )?((?:[a-z][a-z0-9+.-]+:|\/|[a-z]:\\).*?):(\d+):(\d+)$/i
-const named = /^\s*at (?:async )?(.*?) \((.+):(\d+):(\d+)\)$/
+/** A name may have parentheses (that of a handler in a table of routes), and a path as well. */
+const named = /^\s*at (?:async )?(.*) \(((?:[a-z][a-z0-9+.-]+:|\/|[a-z]:\\).*):(\d+):(\d+)\)$/i
 
 /** Of a stack as V8 writes it: the first frame of the program itself, else the first that is not of this library or of Node. */
 export function siteIn(stack: string): CallSite | undefined {
@@ -73,7 +74,7 @@ function frameIn(text: string): CallSite | undefined {
   const [name, file, line, column] =
     place === null ? (named.exec(text)?.slice(1) ?? []) : [undefined, ...place.slice(1)]
   // Code without a file of its own (`<anonymous>`, eval) is nowhere to be looked up.
-  if (file === undefined || /^(?:<anonymous>|eval at |native$)/.test(file)) return undefined
+  if (file === undefined || file.endsWith('<anonymous>')) return undefined
   return { function: plain(name), file: pathOf(file), line: Number(line), column: Number(column) }
 }
 

@@ -87,7 +87,7 @@ export function createClient(options?: ClientOptions): Client {
 
   function fetch(input: Input, init?: FetchInit | RequestInit): Promise<OwnedResponse> {
     const given = init as FetchInit | undefined
-    const trace = leaks?.trace(fetch)
+    const trace = leaks?.trace(fetch, input)
     if (!retries.concern(given)) return transport.attempt(input, given, undefined, trace)
     const attempt: Transport['attempt'] =
       trace === undefined

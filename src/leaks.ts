@@ -18,6 +18,14 @@ const every = 64
 const perMs = 0.1
 /** Milliseconds between two bursts: in all, less than a thousandth of the time. */
 const between = 1_000
+/** Paths (by shape) of leaks nobody could name: all calls to them are traced, since a client may make thousands to others in between. */
+const maxWanted = 16
+/** Traces such calls may have: enough for a leak in one of 4,000 calls. */
+const maxCredit = 4_096
+/** And in a millisecond more: in all, less than a hundredth of the time. */
+const creditPerMs = 0.5
+/** Credit it takes to look at where a call goes, since it takes a fourth of the time of a trace. */
+const creditPerLook = 0.25
 /** Call sites that are counted; the one that has been silent longest is forgotten. */
 const maxCounted = 1_000
 
@@ -48,6 +56,9 @@ export class Leaks {
   #skip = 0
   #refilledAt = 0
   #burstAt = -Infinity
+  readonly #wanted = new Set<string>()
+  #credit = maxCredit
+  #creditedAt = performance.now()
   /** Errors for whoever closes the client. */
   #caught: BodyLeakedError[] | undefined
 
@@ -57,11 +68,14 @@ export class Leaks {
     this.#left = mode === 'sample' ? burst : Infinity
   }
 
-  /** @param fetch the function whose caller is to be named */
-  trace(fetch: object): Trace | undefined {
+  /**
+   * @param fetch the function whose caller is to be named
+   * @param input what it was given to fetch
+   */
+  trace(fetch: object, input: unknown): Trace | undefined {
     if (this.#left > 0) this.#left--
     else if (--this.#skip <= 0) this.#refill()
-    else if (watchers.size === 0) return undefined
+    else if (watchers.size === 0 && (this.#wanted.size === 0 || !this.#isWanted(input))) return undefined
     return new Trace(fetch)
   }
 
@@ -81,8 +95,36 @@ export class Leaks {
     this.#left = Math.max(this.#left, burst)
   }
 
+  /** The next calls to the like of this path are traced. */
+  #want(path: string): void {
+    this.#earn()
+    if (this.#credit <= 0) return
+    this.#wanted.add(shapeOf(path))
+    const [oldest] = this.#wanted
+    if (this.#wanted.size > maxWanted) this.#wanted.delete(oldest as string)
+  }
+
+  #isWanted(input: unknown): boolean {
+    const isWanted = this.#wanted.has(shapeOf(pathOf(input)))
+    this.#credit -= isWanted ? 1 : creditPerLook
+    if (this.#credit <= 0) this.#earn()
+    if (this.#credit <= 0) this.#wanted.clear()
+    return isWanted
+  }
+
+  #earn(): void {
+    const now = performance.now()
+    this.#credit = Math.min(maxCredit, this.#credit + (now - this.#creditedAt) * creditPerMs)
+    this.#creditedAt = now
+  }
+
   report(found: Found): void {
-    if (found.site === undefined) this.wonder()
+    if (found.site === undefined) {
+      this.wonder()
+      this.#want(found.path)
+    } else if (this.#wanted.size > 0) {
+      this.#wanted.delete(shapeOf(found.path))
+    }
     const callSite = found.site && textOf(found.site)
     const count = this.#count(callSite ?? `${found.method} ${found.origin}${shapeOf(found.path)}`)
     const event = (): LeakEvent => ({
@@ -125,8 +167,21 @@ export class Leaks {
   }
 }
 
-/** A path without its query, numbers and ids, which differ from call to call. */
-export const shapeOf = (path: string): string => path.replace(/\?.*$/s, '').replace(/[^/]*\d[^/]*/g, '*')
+/** A path without its query, numbers and ids, which differ from call to call. In linear time: a server may redirect to a long one. */
+export function shapeOf(path: string): string {
+  const end = path.search(/[?#]/)
+  const segments = (end === -1 ? path : path.slice(0, end)).split('/')
+  return segments.map((segment) => (/\d/.test(segment) ? '*' : segment)).join('/')
+}
+
+/** Of what fetch is given, as it will most likely be sent; it is not touched where that might be noticed. */
+function pathOf(input: unknown): string {
+  if (input instanceof URL) return input.pathname
+  const text = input instanceof Request ? input.url : input
+  if (typeof text !== 'string') return ''
+  const path = text.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')
+  return path.startsWith('/') ? path : `/${path}`
+}
 
 /** What calls and bodies have in common, for whoever groups them. */
 export const keyOf = (site: CallSite | undefined, method: string, path: string): string =>

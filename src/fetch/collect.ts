@@ -36,14 +36,15 @@ export class Collector<T> implements Sink {
     return this.#settled ?? (this.#resolvers = Promise.withResolvers<T>()).promise
   }
 
+  // The first to settle it does: a body that is too large still ends, or is given up.
   #resolve(value: T): void {
-    if (this.#resolvers === undefined) this.#settled = Promise.resolve(value)
+    if (this.#resolvers === undefined) this.#settled ??= Promise.resolve(value)
     else this.#resolvers.resolve(value)
   }
 
   #reject(error: unknown): void {
     // oxlint-disable-next-line typescript/prefer-promise-reject-errors, promise/no-promise-in-callback -- a reason may be anything
-    if (this.#resolvers === undefined) this.#settled = Promise.reject(error)
+    if (this.#resolvers === undefined) this.#settled ??= Promise.reject(error)
     else this.#resolvers.reject(error)
   }
 

@@ -13,40 +13,45 @@ interface Estate {
   /** Bytes its reader had before it was forgotten. */
   readonly read: number
   readonly site: CallSite | undefined
+  /** It was for its caller to end. */
+  readonly isLeak: boolean
   bytes: number
 }
 
-const collected = new FinalizationRegistry<Estate>(({ origin, request, since, read, site, bytes }) => {
-  if (bytes > 0) origin.counts.holding--
-  origin.counts.bytesHeld -= bytes
-  origin.counts.bytesDrained += bytes
-  budget.give(bytes)
-  origin.noteOutcome('drained', 'collected')
-  publish('drained:body', () => ({
-    ...request,
-    path: redactUrl(request.path),
-    client: origin.scope.client,
-    origin: origin.name,
-    outcome: 'drained',
-    reason: 'collected',
-    endedBy: 'collector',
-    read,
-    drained: bytes,
-    unread: 0,
-    held: performance.now() - since,
-  }))
-  origin.scope.leaks?.report({
-    ...request,
-    origin: origin.name,
-    foundBy: 'collector',
-    age: performance.now() - since,
-    received: read + bytes,
-    read,
-    unread: bytes,
-    heldConnection: false,
-    site,
-  })
-})
+const collected = new FinalizationRegistry<Estate>(
+  ({ origin, request, since, read, site, isLeak, bytes }) => {
+    if (bytes > 0) origin.counts.holding--
+    origin.counts.bytesHeld -= bytes
+    origin.counts.bytesDrained += bytes
+    budget.give(bytes)
+    origin.noteOutcome('drained', 'collected')
+    publish('drained:body', () => ({
+      ...request,
+      path: redactUrl(request.path),
+      client: origin.scope.client,
+      origin: origin.name,
+      outcome: 'drained',
+      reason: 'collected',
+      endedBy: 'collector',
+      read,
+      drained: bytes,
+      unread: 0,
+      held: performance.now() - since,
+    }))
+    if (!isLeak) return
+    origin.scope.leaks?.report({
+      ...request,
+      origin: origin.name,
+      foundBy: 'collector',
+      age: performance.now() - since,
+      received: read + bytes,
+      read,
+      unread: bytes,
+      heldConnection: false,
+      site,
+    })
+  },
+)
 
 export class Ahead {
   readonly #origin: Origin

@@ -15,7 +15,7 @@ import type { ResolvedDrain } from '../options.ts'
 import { atTurnEnd, type TurnTask } from '../turn.ts'
 import { Account, codeOf } from './account.ts'
 import { Ahead } from './ahead.ts'
-import type { ResponseHead } from './framing.ts'
+import { isRedirect, type ResponseHead } from './framing.ts'
 import { type Holding, type Origin } from './origin.ts'
 import { Sending } from './sending.ts'
 import { Draining, howToEnd } from './settle.ts'
@@ -139,7 +139,8 @@ export class Body extends Sending implements Handler, TurnTask {
       // From here on, only its reader keeps this body alive.
       const { method, path, read, head, since } = this.#account
       const request = { method, path, status: head?.status ?? 0 }
-      this.#ahead.bequeath(this, { request, read, since, site: this.handler.trace?.site })
+      const site = this.handler.trace?.site
+      this.#ahead.bequeath(this, { request, read, since, site, isLeak: !this.#isForgottenHop })
     }
   }
 
@@ -267,9 +268,15 @@ export class Body extends Sending implements Handler, TurnTask {
   #noteLeak(by: Exclude<EndedBy, 'reader'>): void {
     const isForgotten =
       !this.#isTouched && this.waitingSince !== 0 && performance.now() - this.startedAt >= grace
-    if (by === 'wire' || (by === 'client' && !isForgotten)) return
+    if (by === 'wire' || (by === 'client' && !isForgotten) || this.#isForgottenHop) return
     const foundBy = by === 'reclaim' && this.origin.scope.closing ? 'client' : by
     this.#account.find(foundBy, this.#end === undefined, this.handler.trace?.site)
+  }
+
+  /** Our own fetch gives up what it is redirected by; another one (Node's, on this dispatcher) leaves that to the collector. */
+  get #isForgottenHop(): boolean {
+    const { head } = this.#account
+    return !('trace' in this.handler) && head !== undefined && isRedirect(head)
   }
 
   #atTurnEnd(): void {

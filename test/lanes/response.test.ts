@@ -158,6 +158,25 @@ for (const [lane, init] of lanes) {
     await works(client, origin.url)
   })
 
+  test(`${lane}: a body larger than maxResponseSize that had arrived is refused as well, and so are its clones`, async () => {
+    await using origin = await createOrigin(serve)
+    await using client = testClient({ maxResponseSize: 1_000 })
+    const held = async (): Promise<Response> => {
+      const response = await client.fetch(`${origin.url}/pattern/${20 * KiB}`, init)
+      await until(() => client.stats().bytes.held > 1_000, 'held')
+      return response
+    }
+    await expect((await held()).text()).rejects.toThrow(ResponseTooLargeError)
+    const response = await held()
+    const both = [response.clone().text(), response.bytes()]
+    for (const result of await Promise.allSettled(both))
+      expect(result).toMatchObject({
+        status: 'rejected',
+        reason: expect.any(ResponseTooLargeError) as unknown,
+      })
+    await works(client, origin.url)
+  })
+
   test(`${lane}: a second reader is refused, and what is left of the body says so`, async () => {
     const [, response, stack] = await open('json')
     await using _ = stack

@@ -16,6 +16,10 @@ test.each([
   ['/app/jobs.js:3:7', { function: undefined, file: '/app/jobs.js', line: 3, column: 7 }],
   ['async file:///app/jobs.js?v=1:3:7', { function: undefined, file: '/app/jobs.js', line: 3, column: 7 }],
   ['new Job (/app (2)/jobs.js:3:7)', { function: 'new Job', file: '/app (2)/jobs.js', line: 3, column: 7 }],
+  [
+    'GET /items (v1) (file:///app (2)/jobs.js:3:7)',
+    { function: 'GET /items (v1)', file: '/app (2)/jobs.js', line: 3, column: 7 },
+  ],
   ['/app (2)/jobs.js:3:7', { function: undefined, file: '/app (2)/jobs.js', line: 3, column: 7 }],
   ['Job.run [as go] (/app/jobs.js:3:7)', { function: 'Job.run', file: '/app/jobs.js', line: 3, column: 7 }],
   [

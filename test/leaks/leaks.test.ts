@@ -6,7 +6,7 @@ import { collectGarbage } from '../../src/garbage.ts'
 import { testClient } from '../support/client.ts'
 import { until, untilCollected } from '../support/until.ts'
 import { heard, serve } from './support/serve.ts'
-import { empty, honest, leaking, type Place } from './support/sites.ts'
+import { empty, honest, keeping, leaking, type Place } from './support/sites.ts'
 
 const places = `${import.meta.dirname}/support/sites.ts`
 const source = fs.readFileSync(places, 'utf8').split('\n')
@@ -49,6 +49,27 @@ test.each(['all', 'sample'] as const)(
     const [half] = found.filter(({ site }) => site?.function === 'leavesHalfway')
     expect(half?.read).toBeGreaterThan(0)
     expect(half?.unread).toBe(3_000_000 - (half?.read ?? 0))
+  },
+)
+
+test.each(['all', 'sample'] as const)(
+  'three call sites that keep a pool too small are named by the reclaim, and none of the fifty (%s)',
+  async (leaks) => {
+    await using origin = await serve()
+    await using client = testClient({ leaks, connections: 2, drain: { stall: 200 } })
+    using found = heard('drained:leak')
+    for (const place of Object.values(keeping)) {
+      await visit([...honest, ...empty].slice(0, 25), client, origin.url)
+      await Promise.all([place(client, origin.url), place(client, origin.url)])
+      await visit([...honest, ...empty].slice(25), client, origin.url)
+    }
+    await collectGarbage()
+    expect(found.map(({ foundBy }) => foundBy)).toEqual(['reclaim', 'reclaim', 'reclaim'])
+    expect(new Set(found.map(({ callSite }) => callSite?.replace(/:\d+\)$/, ')')))).toEqual(
+      new Set(Object.keys(keeping).map((name) => `${name} (${places}:${lineOf(name)})`)),
+    )
+    for (const { heldConnection, read } of found)
+      expect({ heldConnection, read }).toEqual({ heldConnection: true, read: 0 })
   },
 )
 
@@ -189,4 +210,16 @@ test('behind retries and default headers the caller is named', async () => {
   })()
   await untilCollected(() => found.length > 0, 'found')
   expect(found[0]?.site).toMatchObject({ function: 'unread', file: import.meta.filename })
+})
+
+test('a redirect that another fetch on the dispatcher has followed is not reported, and other answers are', async () => {
+  await using origin = await serve()
+  await using client = testClient({ leaks: 'all', connections: 4 })
+  using found = heard('drained:leak')
+  const init = { dispatcher: client.dispatcher } as object
+  for (const path of ['/redirect', '/hop', '/3000000'])
+    await (async () => void (await globalThis.fetch(`${origin.url}${path}`, init)))()
+  await untilCollected(() => client.stats().bodies.open === 0, 'all are found')
+  await collectGarbage()
+  expect(found.map(({ path }) => path)).toEqual(['/3000000'])
 })

@@ -1,6 +1,6 @@
 /** Which calls are traced, and how leaks are counted. */
 import { expect, test } from 'vitest'
-import { type Found, Leaks } from '../../src/leaks.ts'
+import { type Found, Leaks, shapeOf } from '../../src/leaks.ts'
 import { heard } from './support/serve.ts'
 
 const found: Found = {
@@ -17,9 +17,9 @@ const found: Found = {
   site: undefined,
 }
 
-const traced = (leaks: Leaks, calls: number): number => {
+const traced = (leaks: Leaks, calls: number, to: unknown = 'http://b.example/others'): number => {
   let count = 0
-  for (let call = 0; call < calls; call++) if (leaks.trace(traced) !== undefined) count++
+  for (let call = 0; call < calls; call++) if (leaks.trace(traced, to) !== undefined) count++
   return count
 }
 
@@ -40,6 +40,37 @@ test('a leak that nobody can name makes the next calls be traced, once a second'
   expect(traced(leaks, 256)).toBe(256)
 })
 
+test('calls to the like of its path are traced among any number of others, within a budget', () => {
+  const leaks = new Leaks('a', 'sample')
+  traced(leaks, 1_000)
+  leaks.report(found)
+  traced(leaks, 5_000)
+  expect(traced(leaks, 1_000, 'http://a.example/items/2?sig=b')).toBe(1_000)
+  const started = performance.now()
+  const rest = traced(leaks, 100_000, new URL('http://a.example/items/3'))
+  expect(rest).toBeGreaterThan(1_000)
+  expect(rest).toBeLessThan(10_000 + (performance.now() - started))
+})
+
+test('once the place has a name, they are traced like others', () => {
+  const leaks = new Leaks('a', 'sample')
+  traced(leaks, 1_000)
+  leaks.report(found)
+  leaks.report({ ...found, site: { function: 'load', file: '/app/jobs.js', line: 3, column: 7 } })
+  traced(leaks, 1_000)
+  expect(traced(leaks, 1_000, '/items/2')).toBeLessThan(500)
+})
+
+test.each([undefined, null, 7, '', 'http://', 'x:', {}, Symbol('x'), new Proxy({}, {})])(
+  'what is no address is left to fetch (%#)',
+  (input) => {
+    const leaks = new Leaks('a', 'sample')
+    traced(leaks, 1_000)
+    leaks.report(found)
+    traced(leaks, 300, input)
+  },
+)
+
 test('all: every call is traced', () => {
   expect(traced(new Leaks('a', 'all'), 3_000)).toBe(3_000)
 })
@@ -59,4 +90,22 @@ test('leaks without a call site count by method and path, ids apart; with one, b
     [1, '/items/0', 'load (/app/jobs.js:3:7)'],
     [10, '/items/9', 'load (/app/jobs.js:3:7)'],
   ])
+})
+
+test.each([
+  ['/items/17/parts/a-4f?sig=1/2', '/items/*/parts/*'],
+  ['/items/', '/items/'],
+  ['/v1', '/*'],
+  ['/a?b#c', '/a'],
+  ['*', '*'],
+])('%s has the shape %s', (given, shape) => {
+  expect(shapeOf(given)).toBe(shape)
+})
+
+test('the shape of a path as long as a server may send one takes no time to speak of', () => {
+  const text = `/${'a'.repeat(60_000)}`
+  const started = performance.now()
+  expect(shapeOf(text)).toBe(text)
+  // By a regular expression that tries every end from every start it takes seconds.
+  expect(performance.now() - started).toBeLessThan(500)
 })

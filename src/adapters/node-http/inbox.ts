@@ -83,7 +83,7 @@ export class Inbox {
   bequeath(): void {
     const { method, path, read, head, since } = this.#account
     const request = { method, path, status: head?.status ?? 0 }
-    this.#ahead.bequeath(this.#response, { request, read, since, site: undefined })
+    this.#ahead.bequeath(this.#response, { request, read, since, site: undefined, isLeak: true })
   }
 
   drop(waiting: Waiting): void {

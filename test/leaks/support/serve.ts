@@ -12,6 +12,8 @@ async function answer(path: string, method: string, reply: Reply, flaky: Set<str
     await reply.write(head(`${second} Nothing`, ...(second === '304' ? [] : [])))
   } else if (first === 'redirect' || first === 'refused') {
     await reply.write(head('302 Found', 'location: /40', 'content-length: 200000') + 'x'.repeat(200_000))
+  } else if (first === 'hop') {
+    await reply.write(head('302 Found', 'location: /40', 'content-length: 5') + 'moved')
   } else if (first === 'flaky' && !flaky.delete(path)) {
     flaky.add(path)
     await reply.write(head('503 Busy', 'content-length: 200000') + 'x'.repeat(200_000))

@@ -68,3 +68,23 @@ export const leaking: Readonly<Record<string, Place>> = {
   forgetsLarge: async (client, url) => void (await forgetsLarge(client, url)),
   leavesHalfway,
 }
+
+/** Responses that are kept for later, which never comes: the collector finds nothing. */
+const kept: Response[] = []
+
+async function keepsWhole(client: Client, url: string): Promise<void> {
+  kept.push(await client.fetch(`${url}/3000000/whole`))
+}
+
+async function keepsStalled(client: Client, url: string): Promise<void> {
+  const response = await client.fetch(`${url}/stalls`)
+  if (response.ok) kept.push(response)
+}
+
+const keepsPosted = async (client: Client, url: string): Promise<void> => {
+  const init = { method: 'POST', body: 'x' }
+  kept.push(await client.fetch(`${url}/5000000`, init))
+}
+
+/** Each keeps a connection; the same by name. */
+export const keeping: Readonly<Record<string, Place>> = { keepsWhole, keepsStalled, keepsPosted }
