@@ -54,7 +54,8 @@ export function parseRun(args: readonly string[]): RunOptions {
   let split = 0
   for (; split < args.length; split++) {
     const arg = args[split] ?? ''
-    if (arg === '--' || !arg.startsWith('-')) break
+    // To Node "-" is a program: what comes on standard input.
+    if (arg === '--' || arg === '-' || !arg.startsWith('-')) break
     if (arg === '--html') split++
   }
   const program = args.slice(args[split] === '--' ? split + 1 : split)
@@ -66,12 +67,20 @@ export function parseRun(args: readonly string[]): RunOptions {
   return { print, html: html as string | undefined, program }
 }
 
-/** Now, and not after hours of running. */
-function refuseUnwritable(file: string): void {
+/**
+ * Now, and not after hours of running.
+ * @throws UsageError
+ */
+export function refuseUnwritable(file: string): void {
   const folder = path.dirname(path.resolve(file))
   if (!fs.existsSync(folder)) throw new UsageError(`--html ${quote(file)}: there is no such folder`)
   if (fs.existsSync(file) && fs.statSync(file).isDirectory())
     throw new UsageError(`--html needs a file, and ${quote(file)} is a folder`)
+  try {
+    fs.accessSync(fs.existsSync(file) ? file : folder, fs.constants.W_OK)
+  } catch (error) {
+    throw new UsageError(`--html ${quote(file)} cannot be written: ${(error as Error).message}`)
+  }
 }
 
 /** Of Node: its own flags, ours, and the program. */

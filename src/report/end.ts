@@ -46,8 +46,8 @@ export function atEnd(report: (how: string) => void): void {
 }
 
 interface Exits {
-  emit(event: string, ...args: unknown[]): boolean
-  reallyExit(code: number): never
+  emit: (this: unknown, event: string, ...args: unknown[]) => boolean
+  reallyExit: (this: unknown, code: number) => never
 }
 
 /** Two ways out: the event, once everybody has heard it, and process.exit, which one of them may call meanwhile. */
@@ -55,10 +55,10 @@ function afterExit(call: (code: number | string) => void): void {
   const exits = process as unknown as Exits
   const { emit, reallyExit } = exits
   exits.emit = function (event, ...args) {
-    if (event !== 'exit') return Reflect.apply(emit, this, [event, ...args]) as boolean
+    if (event !== 'exit') return emit.call(this, event, ...args)
     let isWell = false
     try {
-      const isHeard = Reflect.apply(emit, this, [event, ...args]) as boolean
+      const isHeard = emit.call(this, event, ...args)
       isWell = true
       return isHeard
     } finally {
@@ -68,7 +68,7 @@ function afterExit(call: (code: number | string) => void): void {
   }
   exits.reallyExit = function (code) {
     call(code)
-    return Reflect.apply(reallyExit, this, [code]) as never
+    return reallyExit.call(this, code)
   }
 }
 

@@ -20,8 +20,10 @@ export class Leaks {
     const key = leak.callSite ?? shapeOf(leak)
     // What counts them has counted those it did not publish, too; of two clients, each has counted its own.
     const before = this.#sites.get(key)?.count ?? 0
-    if (before === 0 && this.#sites.size >= mostSites) this.more++
-    else this.#sites.set(key, { ...leak, count: Math.max(before, leak.count) })
+    if (before === 0 && this.#sites.size >= mostSites) {
+      // Told of again at 10, 100 and so on.
+      if (leak.count === 1) this.more++
+    } else this.#sites.set(key, { ...leak, count: Math.max(before, leak.count) })
   }
 
   all(readLine: (site: CallSite) => string | undefined = readSource): LeakReport[] {

@@ -1,5 +1,6 @@
 /** `drained run`: a program that knows nothing of it runs as ever, and its connections, bodies and leaks are reported. */
 import fs from 'node:fs'
+import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, test, vi } from 'vitest'
 import { parseRun } from '../../src/cli/run.ts'
@@ -307,6 +308,27 @@ test('wrong arguments are exit code 64, and nothing is started', async () => {
   expect(stderr).toContain('there is no such folder')
 })
 
+test('a page that cannot be written is refused at once, as an existing file and as a new one', async () => {
+  const closed = fs.mkdtempSync(path.join(os.tmpdir(), 'drained-closed-'))
+  const page = path.join(closed, 'page.html')
+  fs.writeFileSync(page, '', { mode: 0o444 })
+  fs.chmodSync(closed, 0o555)
+  // To root everything can be written.
+  const file = program(
+    'nobody.mjs',
+    `import { refuseUnwritable } from '${path.join(import.meta.dirname, '../../src/cli/run.ts')}'
+if (process.geteuid() === 0) process.setuid(65534)
+for (const file of process.argv.slice(2)) try { refuseUnwritable(file) } catch ({ exitCode, message }) { console.log(exitCode, message) }`,
+  )
+  try {
+    const { stdout, stderr } = await runPlain([file, page, path.join(closed, 'new.html')])
+    expect(stdout, stderr).toMatch(/^(64 --html ".*" cannot be written: EACCES.*\n){2}$/)
+  } finally {
+    fs.chmodSync(closed, 0o755)
+    fs.rmSync(closed, { recursive: true })
+  }
+})
+
 test('what follows the program is its own, and -- ends ours', () => {
   expect(parseRun(['--html', 'a.html', 'app.js', '--json'])).toEqual({
     print: 'text',
@@ -318,4 +340,5 @@ test('what follows the program is its own, and -- ends ours', () => {
     html: 'a.html',
     program: ['-odd.js'],
   })
+  expect(parseRun(['--json', '-', '--html']).program).toEqual(['-', '--html'])
 })

@@ -128,6 +128,7 @@ test('leaks are one per call site, or per shape of request, with the highest cou
     [10, undefined],
   ])
   for (let i = 0; i < 300; i++) leaks.onLeak({ ...leak, callSite: `g (b.js:${i}:1)` })
+  for (const count of [10, 100]) leaks.onLeak({ ...leak, callSite: 'g (b.js:299:1)', count })
   expect(leaks.all()).toHaveLength(200)
   expect(leaks.more).toBe(102)
 })

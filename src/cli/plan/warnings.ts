@@ -7,7 +7,7 @@ const busy = 0.8
 export function warningsOf(load: Load, need: Need, uses: readonly Use[]): string[] {
   const { rate, unread, hold, connections } = load
   const { inFlight, held } = need
-  const wanted = `${number(need.burst + held)}`
+  const wanted = number(need.burst + held)
   const leak = `${number(rate * unread)} responses a second are not read`
   const warnings: (string | false)[] = [
     need.hangsAfter === undefined &&
