@@ -174,13 +174,21 @@ export function shapeOf(path: string): string {
   return segments.map((segment) => (/\d/.test(segment) ? '*' : segment)).join('/')
 }
 
-/** Of what fetch is given, as it will most likely be sent; it is not touched where that might be noticed. */
+/** Of what fetch is given, as it will most likely be sent; what is wrong with it is for fetch to say. */
 function pathOf(input: unknown): string {
-  if (input instanceof URL) return input.pathname
-  const text = input instanceof Request ? input.url : input
+  const text = textIn(input)
   if (typeof text !== 'string') return ''
   const path = text.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')
   return path.startsWith('/') ? path : `/${path}`
+}
+
+function textIn(input: unknown): unknown {
+  try {
+    if (input instanceof URL) return input.pathname
+    return input instanceof Request ? input.url : input
+  } catch {
+    return undefined
+  }
 }
 
 /** What calls and bodies have in common, for whoever groups them. */

@@ -6,6 +6,9 @@ import { type Client, createClient, type FetchInit } from '../src/index.ts'
 import { createOrigin, type Origin } from './support/origin.ts'
 import { serveShapes, type Shape, shapes } from './support/shapes.ts'
 import { until, untilCollected } from './support/until.ts'
+import { forgetsBodies } from './support/forgotten.ts'
+
+forgetsBodies()
 
 const limits = { readAhead: 64 * 1024, maxBytes: 128 * 1024, maxTime: 300, stall: 100 }
 

@@ -4,6 +4,9 @@ import { expect, test } from 'vitest'
 import * as undici from 'undici'
 import { createClient, type FetchLike, InvalidOptionError, TimeoutError, wrap } from '../../src/index.ts'
 import { createOrigin, type Origin, type Reply } from '../support/origin.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 const soon = { backoff: { initial: 1, max: 5 } }
 const foreign: [string, FetchLike][] = [

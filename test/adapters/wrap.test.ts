@@ -18,6 +18,9 @@ import { testClient } from '../support/client.ts'
 import { createOrigin, type Origin } from '../support/origin.ts'
 import { pattern, serveShapes, shapes } from '../support/shapes.ts'
 import { until, untilCollected } from '../support/until.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 /** Fetches of others, each with connections of its own. */
 const foreign: Record<string, () => { fetch: FetchLike } & AsyncDisposable> = {

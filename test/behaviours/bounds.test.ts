@@ -7,6 +7,9 @@ import { testClient, works } from '../support/client.ts'
 import { createOrigin, type Origin, type Reply } from '../support/origin.ts'
 import { pattern, serveShapes, shapes } from '../support/shapes.ts'
 import { until } from '../support/until.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 const head = 'HTTP/1.1 200 OK\r\n'
 const te = `${head}transfer-encoding: chunked\r\n\r\n`

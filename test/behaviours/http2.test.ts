@@ -4,6 +4,9 @@ import { testClient } from '../support/client.ts'
 import { createHttp2Origin, tls } from '../support/h2.ts'
 import { pattern } from '../support/shapes.ts'
 import { until } from '../support/until.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 const options = { connections: 1, tls: { ca: tls.cert }, drain: { stall: 100 } }
 

@@ -6,6 +6,9 @@ import { testClient, works } from '../support/client.ts'
 import { createOrigin } from '../support/origin.ts'
 import { pattern, serveShapes } from '../support/shapes.ts'
 import { until } from '../support/until.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 const head = (size: number): string => `HTTP/1.1 200 OK\r\ncontent-length: ${size}\r\n\r\n`
 

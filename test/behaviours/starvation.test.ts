@@ -6,6 +6,9 @@ import { testClient, works } from '../support/client.ts'
 import { createOrigin } from '../support/origin.ts'
 import { serveShapes } from '../support/shapes.ts'
 import { untilCollected } from '../support/until.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 const drain = { stall: 100, maxTime: 100 }
 

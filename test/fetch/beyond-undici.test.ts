@@ -1,6 +1,9 @@
 /** What our fetch owes its caller where undici's own, or its way with the classes of Node, gives less. */
 import { expect, test } from 'vitest'
 import { fieldOf, lanes, play, type Scene } from '../support/lanes.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 const owes = (
   name: string,

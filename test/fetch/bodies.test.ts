@@ -2,6 +2,9 @@
 import { Readable } from 'node:stream'
 import { expect } from 'vitest'
 import { fact, fieldOf, same, type Scene } from '../support/lanes.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 const bytes = new Uint8Array([0, 1, 2, 3, 4, 5])
 const chunks = (...parts: string[]): Uint8Array[] => parts.map((part) => new TextEncoder().encode(part))

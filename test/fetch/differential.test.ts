@@ -5,6 +5,9 @@ import { observe, type RunSpec } from '../support/differential.ts'
 import { answerSpec } from '../support/differential/answer.ts'
 import { type CallSpec, callSpec, globalCallSpec } from '../support/differential/call.ts'
 import { callerSpec } from '../support/differential/caller.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 /** Change them to search elsewhere; a failure prints the seed and the path to its smallest case. */
 const seed = Number(process.env['FETCH_SEED'] ?? 20_130_612)

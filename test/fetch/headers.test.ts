@@ -2,6 +2,9 @@
 import { expect, test } from 'vitest'
 import { fact, fieldOf, play, type Scene, tellResponse } from '../support/lanes.ts'
 import { sends } from '../support/recorder.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 const names = ({ seen }: Scene): string[][] =>
   seen.map(({ headers }) => headers.map(([name, value]) => `${name}: ${value}`))

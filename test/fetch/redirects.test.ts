@@ -2,6 +2,9 @@
 import { expect } from 'vitest'
 import { fact, fieldOf, type Scene } from '../support/lanes.ts'
 import { type Fields, type Script, sends } from '../support/recorder.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 /** `/from` answers with the status and location, everything else with 'ok'. */
 const moves =

@@ -21,6 +21,9 @@ import { testClient } from '../support/client.ts'
 import { createOrigin } from '../support/origin.ts'
 import { pattern, serveShapes } from '../support/shapes.ts'
 import { until } from '../support/until.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 const initial = getGlobalDispatcher()
 afterEach(() => setGlobalDispatcher(initial))

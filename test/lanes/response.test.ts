@@ -8,6 +8,9 @@ import { testClient, works } from '../support/client.ts'
 import { createOrigin, type Script } from '../support/origin.ts'
 import { pattern, serveShapes } from '../support/shapes.ts'
 import { until, untilCollected } from '../support/until.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 const KiB = 1024
 const text = 'a text that is worth compressing '.repeat(400)

@@ -5,6 +5,9 @@ import { testClient, works } from '../support/client.ts'
 import { createOrigin, type Script } from '../support/origin.ts'
 import { serveShapes } from '../support/shapes.ts'
 import { until } from '../support/until.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 const head = 'HTTP/1.1 200 OK\r\n'
 const never = new Promise<void>(() => {})

@@ -4,6 +4,9 @@ import { collectGarbage } from '../../src/garbage.ts'
 import type { Client } from '../../src/index.ts'
 import { testClient } from '../support/client.ts'
 import { heard, serve } from './support/serve.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 /** Calls of others that are read, between one leak and the next: more than are traced of them. */
 const others = 640

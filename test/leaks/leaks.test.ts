@@ -7,6 +7,9 @@ import { testClient } from '../support/client.ts'
 import { until, untilCollected } from '../support/until.ts'
 import { heard, serve } from './support/serve.ts'
 import { empty, honest, keeping, leaking, type Place } from './support/sites.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 const places = `${import.meta.dirname}/support/sites.ts`
 const source = fs.readFileSync(places, 'utf8').split('\n')

@@ -2,6 +2,9 @@
 import { expect, test } from 'vitest'
 import { type Found, Leaks, shapeOf } from '../../src/leaks.ts'
 import { heard } from './support/serve.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 const found: Found = {
   origin: 'http://a.example',
@@ -61,7 +64,16 @@ test('once the place has a name, they are traced like others', () => {
   expect(traced(leaks, 1_000, '/items/2')).toBeLessThan(500)
 })
 
-test.each([undefined, null, 7, '', 'http://', 'x:', {}, Symbol('x'), new Proxy({}, {})])(
+const hostile = new Proxy(
+  {},
+  {
+    getPrototypeOf: () => {
+      throw new Error('no')
+    },
+  },
+)
+
+test.each([undefined, null, 7, '', 'http://', 'x:', {}, Symbol('x'), hostile])(
   'what is no address is left to fetch (%#)',
   (input) => {
     const leaks = new Leaks('a', 'sample')

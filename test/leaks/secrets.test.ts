@@ -9,7 +9,7 @@ import { type ClientOptions, discard } from '../../src/index.ts'
 import { testClient } from '../support/client.ts'
 import { serve } from './support/serve.ts'
 
-const channels = ['body', 'connection', 'reclaim', 'retry', 'leak', 'starvation'].map(
+const channels = ['body', 'request', 'connection', 'wait', 'reclaim', 'retry', 'leak', 'starvation'].map(
   (name) => `drained:${name}`,
 )
 

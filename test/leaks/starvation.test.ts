@@ -3,6 +3,9 @@ import { expect, test } from 'vitest'
 import { testClient } from '../support/client.ts'
 import { until } from '../support/until.ts'
 import { heard, serve } from './support/serve.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 test('who keeps the pool is told by call site and state', async () => {
   await using origin = await serve()

@@ -6,6 +6,9 @@ import { createClient } from '../../src/index.ts'
 import { expectNoLeaks, failOnLeaks } from '../../src/testing.ts'
 import { testClient } from '../support/client.ts'
 import { serve } from './support/serve.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 test('a block that leaks fails, and names the call', async () => {
   await using origin = await serve()

@@ -2,6 +2,9 @@
 import createApi from 'openapi-fetch'
 import { expect, test } from 'vitest'
 import { api, expectReused } from './support.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 interface Paths {
   '/items': {

@@ -3,6 +3,9 @@ import { expect, test } from 'vitest'
 import wretch from 'wretch'
 import { retry } from 'wretch/middlewares'
 import { api, expectReused, nobody } from './support.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 test('wretch reads and sends JSON, and its catchers get the error with its body', async () => {
   await using origin = await api()

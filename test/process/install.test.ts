@@ -5,6 +5,9 @@ import { createClient, fetch, install, type InstallOptions } from '../../src/ind
 import { createOrigin, type Origin } from '../support/origin.ts'
 import { serveShapes } from '../support/shapes.ts'
 import { until } from '../support/until.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 const legacyKey = Symbol.for('undici.globalDispatcher.1')
 const slots = globalThis as unknown as Record<symbol, undici.Dispatcher | undefined>

@@ -14,6 +14,9 @@ import {
 import { testClient } from '../support/client.ts'
 import { createOrigin, type Origin, type Reply, type Seen } from '../support/origin.ts'
 import { until } from '../support/until.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 const KiB = 1024
 const soon = { initial: 1, max: 5 }

@@ -7,6 +7,9 @@ import { FormData as UndiciFormData, Request as UndiciRequest } from 'undici'
 import { BodyNotReplayableError, type Client, type FetchInit } from '../../src/index.ts'
 import { testClient } from '../support/client.ts'
 import { until } from '../support/until.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 interface Received {
   readonly method: string

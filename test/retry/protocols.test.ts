@@ -7,6 +7,9 @@ import { testClient } from '../support/client.ts'
 import { createHttp2Origin, tls } from '../support/h2.ts'
 import { createOrigin, type Reply, type Seen } from '../support/origin.ts'
 import { until } from '../support/until.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 const retry = { backoff: { initial: 1, max: 2 } }
 const overH2 = (options: ClientOptions = {}): Client & AsyncDisposable =>

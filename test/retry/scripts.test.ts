@@ -5,6 +5,9 @@ import { type RetryNotice, TimeoutError } from '../../src/index.ts'
 import { testClient } from '../support/client.ts'
 import { createOrigin, type Reply } from '../support/origin.ts'
 import { until } from '../support/until.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 type Step =
   | {

@@ -6,6 +6,9 @@ import { createOrigin } from '../support/origin.ts'
 import { apache, createRelay, needs, nginx, reverseProxies, start } from '../support/servers/index.ts'
 import { serveShapes } from '../support/shapes.ts'
 import { until } from '../support/until.ts'
+import { forgetsBodies } from '../support/forgotten.ts'
+
+forgetsBodies()
 
 /** nginx announces its last answer with `Connection: close`, Apache counts `max` down before. */
 for (const kind of [nginx, apache]) {

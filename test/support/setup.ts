@@ -1,5 +1,6 @@
-/** After every test: nothing was rejected or thrown where nobody looks. */
-import { afterEach, expect } from 'vitest'
+/** After every test: nothing was rejected or thrown where nobody looks. After every file: no body was forgotten. */
+import { afterAll, afterEach, expect } from 'vitest'
+import { forgotten } from './forgotten.ts'
 
 const unseen: unknown[] = []
 process.on('unhandledRejection', (reason) => unseen.push(reason))
@@ -9,4 +10,8 @@ afterEach(async () => {
   // Unhandled rejections are reported when the microtasks of their turn are done.
   await new Promise((resolve) => setImmediate(resolve))
   expect(unseen.splice(0)).toEqual([])
+})
+
+afterAll(async () => {
+  expect(await forgotten()).toEqual([])
 })

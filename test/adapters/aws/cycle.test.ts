@@ -25,6 +25,9 @@ import { expect, test } from 'vitest'
 import { testClient } from '../../support/client.ts'
 import { pattern } from '../../support/shapes.ts'
 import { bucket, type Handler, plain, sdk, startS3, tell } from './support.ts'
+import { forgetsBodies } from '../../support/forgotten.ts'
+
+forgetsBodies()
 
 const MiB = 1024 * 1024
 const large = pattern(6 * MiB)

@@ -17,6 +17,9 @@ import { createOrigin, type Origin, type Script } from '../../support/origin.ts'
 import { pattern } from '../../support/shapes.ts'
 import { until, untilCollected } from '../../support/until.ts'
 import { bucket as Bucket, plain, sdk, type Sdk, startS3 } from './support.ts'
+import { forgetsBodies } from '../../support/forgotten.ts'
+
+forgetsBodies()
 
 const MiB = 1024 * 1024
 const object = { Bucket, Key: 'key' }

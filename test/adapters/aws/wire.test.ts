@@ -25,6 +25,9 @@ import { tls } from '../../support/h2.ts'
 import { createHttp2Recorder } from '../../support/recorder-h2.ts'
 import { pattern } from '../../support/shapes.ts'
 import { bucket as Bucket, type Handler, plain, type Sdk, sdk } from './support.ts'
+import { forgetsBodies } from '../../support/forgotten.ts'
+
+forgetsBodies()
 
 interface Recorded {
   readonly method: string

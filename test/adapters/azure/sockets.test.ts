@@ -10,6 +10,9 @@ import { until, untilCollected } from '../../support/until.ts'
 import { type Azurite, type Services, services, startAzurite } from './azurite.ts'
 import { whole } from './both.ts'
 import { large, MiB } from './cycle.ts'
+import { forgetsBodies } from '../../support/forgotten.ts'
+
+forgetsBodies()
 
 let azurite: Azurite
 let reclaimed = 0

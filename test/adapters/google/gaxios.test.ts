@@ -8,6 +8,9 @@ import { testClient } from '../../support/client.ts'
 import { createOrigin } from '../../support/origin.ts'
 import { pattern } from '../../support/shapes.ts'
 import { until } from '../../support/until.ts'
+import { forgetsBodies } from '../../support/forgotten.ts'
+
+forgetsBodies()
 
 const MiB = 1024 * 1024
 const object = (name: string): string => `/storage/v1/b/bucket/o/${encodeURIComponent(name)}`

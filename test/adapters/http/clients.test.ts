@@ -21,6 +21,9 @@ import type { Origin } from '../../support/origin.ts'
 import { until, untilCollected } from '../../support/until.ts'
 import { works } from './support/agents.ts'
 import { createLeakyOrigin, paths } from './support/leaky.ts'
+import { forgetsBodies } from '../../support/forgotten.ts'
+
+forgetsBodies()
 
 interface Opened {
   read(): Promise<Buffer>

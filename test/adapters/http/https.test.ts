@@ -10,6 +10,9 @@ import { tls } from '../../support/h2.ts'
 import { pattern } from '../../support/shapes.ts'
 import { until } from '../../support/until.ts'
 import { read } from './support/agents.ts'
+import { forgetsBodies } from '../../support/forgotten.ts'
+
+forgetsBodies()
 
 const body = pattern(300_000)
 

@@ -8,6 +8,9 @@ import { createOrigin } from '../../support/origin.ts'
 import { pattern, serveShapes } from '../../support/shapes.ts'
 import { until } from '../../support/until.ts'
 import { read, testAgent } from './support/agents.ts'
+import { forgetsBodies } from '../../support/forgotten.ts'
+
+forgetsBodies()
 
 const turns = async (count: number): Promise<void> => {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve))

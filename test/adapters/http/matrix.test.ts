@@ -6,6 +6,9 @@ import { createOrigin, type Origin } from '../../support/origin.ts'
 import { serveShapes, type Shape, shapes } from '../../support/shapes.ts'
 import { until } from '../../support/until.ts'
 import { get, type Got, read, works } from './support/agents.ts'
+import { forgetsBodies } from '../../support/forgotten.ts'
+
+forgetsBodies()
 
 const drain = { readAhead: 64 * 1024, maxBytes: 128 * 1024, maxTime: 300, stall: 100 }
 

@@ -9,6 +9,9 @@ import { createOrigin } from '../../support/origin.ts'
 import { pattern, serveShapes } from '../../support/shapes.ts'
 import { until } from '../../support/until.ts'
 import { get, read, testAgent, works } from './support/agents.ts'
+import { forgetsBodies } from '../../support/forgotten.ts'
+
+forgetsBodies()
 
 interface Server extends AsyncDisposable {
   readonly url: string

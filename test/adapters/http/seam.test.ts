@@ -7,6 +7,9 @@ import { createOrigin } from '../../support/origin.ts'
 import { serveShapes } from '../../support/shapes.ts'
 import { until } from '../../support/until.ts'
 import { get, read, testAgent, works } from './support/agents.ts'
+import { forgetsBodies } from '../../support/forgotten.ts'
+
+forgetsBodies()
 
 test('a response whose listeners were replaced is left to node:http', async () => {
   await using origin = await createOrigin(serveShapes)

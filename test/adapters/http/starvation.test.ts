@@ -11,6 +11,9 @@ import { createOrigin } from '../../support/origin.ts'
 import { serveShapes } from '../../support/shapes.ts'
 import { until } from '../../support/until.ts'
 import { get, read, testAgent, works } from './support/agents.ts'
+import { forgetsBodies } from '../../support/forgotten.ts'
+
+forgetsBodies()
 
 const stall = 50
 

@@ -5,6 +5,9 @@ import { createClient } from '../../../src/index.ts'
 import { createOrigin } from '../../support/origin.ts'
 import { serveShapes } from '../../support/shapes.ts'
 import { lateBound } from './late-bound.ts'
+import { forgetsBodies } from '../../support/forgotten.ts'
+
+forgetsBodies()
 
 const origin = 'http://mocked.invalid'
 afterAll(() => nock.restore())

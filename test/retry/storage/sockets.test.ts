@@ -5,6 +5,9 @@ import { testClient } from '../../support/client.ts'
 import { createOrigin, type Origin, type Script, type Seen } from '../../support/origin.ts'
 import { until } from '../../support/until.ts'
 import { s3Error } from './support.ts'
+import { forgetsBodies } from '../../support/forgotten.ts'
+
+forgetsBodies()
 
 const answer = (status: number, body = '', headers = ''): string =>
   `HTTP/1.1 ${status} x\r\n${headers}content-length: ${body.length}\r\n\r\n${body}`
