@@ -12,10 +12,10 @@ export type Found = Omit<LeakEvent, 'client' | 'count' | 'callSite'>
 
 /** Calls traced at once: the first of a client, and those that follow a leak nobody could name. */
 const burst = 256
-/** A busy client traces one call in so many: a trace costs about half a small call, so that is less than one per cent. */
-const every = 64
-/** Calls traced in a millisecond all the same, so that a client of less than 100 calls per second traces most of them. */
-const perMs = 0.1
+/** A busy client traces one call in so many: a trace costs about half a small call, and the first leak without a name changes that. */
+const every = 1_024
+/** Calls traced in a millisecond all the same, so that a client of less than 50 calls per second traces most of them. */
+const perMs = 0.05
 /** Milliseconds between two bursts: in all, less than a thousandth of the time. */
 const between = 1_000
 /** Paths (by shape) of leaks nobody could name: all calls to them are traced, since a client may make thousands to others in between. */
@@ -50,10 +50,12 @@ export class Leaks {
   readonly #client: string
   readonly #throws: boolean
   readonly #counts = new Map<string, number>()
-  /** Calls to be traced, one after another. */
-  #left: number
+  readonly #isAll: boolean
+  // Small integers: V8 keeps others on the heap, and each call would allocate.
   /** Calls until the next one that is traced. */
-  #skip = 0
+  #until = 0
+  /** Of those that are traced one after another. */
+  #left = burst
   #refilledAt = 0
   #burstAt = -Infinity
   readonly #wanted = new Set<string>()
@@ -65,7 +67,7 @@ export class Leaks {
   constructor(client: string, mode: Exclude<LeakMode, 'off'>) {
     this.#client = client
     this.#throws = mode === 'throw'
-    this.#left = mode === 'sample' ? burst : Infinity
+    this.#isAll = mode !== 'sample'
   }
 
   /**
@@ -73,18 +75,23 @@ export class Leaks {
    * @param input what it was given to fetch
    */
   trace(fetch: object, input: unknown): Trace | undefined {
-    if (this.#left > 0) this.#left--
-    else if (--this.#skip <= 0) this.#refill()
-    else if (watchers.size === 0 && (this.#wanted.size === 0 || !this.#isWanted(input))) return undefined
-    return new Trace(fetch)
+    if (--this.#until > 0 && this.#wanted.size === 0 && watchers.size === 0) return undefined
+    return this.#isTraced(input) ? new Trace(fetch) : undefined
+  }
+
+  #isTraced(input: unknown): boolean {
+    if (this.#until > 0) return watchers.size > 0 || this.#isWanted(input)
+    this.#until = 1
+    if (!this.#isAll && --this.#left <= 0) this.#refill()
+    return true
   }
 
   /** By chance: calls that alternate would meet a fixed interval at the same one for ever. */
   #refill(): void {
     const now = performance.now()
-    this.#left = Math.min(burst, Math.floor((now - this.#refilledAt) * perMs))
+    this.#left = Math.min(burst, (now - this.#refilledAt) * perMs) | 0
     this.#refilledAt = now
-    this.#skip = 1 + Math.floor(Math.random() * (2 * every - 1))
+    if (this.#left === 0) this.#until = (2 + Math.random() * (2 * every - 1)) | 0
   }
 
   /** Something is wrong, and nobody knows where: the next calls are traced. */
@@ -92,7 +99,8 @@ export class Leaks {
     const now = performance.now()
     if (now - this.#burstAt < between) return
     this.#burstAt = now
-    this.#left = Math.max(this.#left, burst)
+    this.#left = burst
+    this.#until = 0
   }
 
   /** The next calls to the like of this path are traced. */
