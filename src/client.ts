@@ -75,6 +75,9 @@ export function createClient(options?: ClientOptions): Client {
     maxResponseSize,
     busy: (at) => drain.busy(at, isOwn),
     decompress,
+    // Set by few calls, and there for all: one shape, which V8 reads several per cent faster.
+    since: undefined,
+    trace: undefined,
   }
   const retries = new Retries(name, { ...defaults, retry: resolved.retry, hedge: resolved.hedge })
   const transport =

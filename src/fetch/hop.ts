@@ -29,7 +29,7 @@ export interface HopCall {
     readonly maxResponseSize: number
     readonly busy: (origin: string) => BusyPool | undefined
     readonly decompress: boolean
-    readonly trace?: Trace
+    readonly trace: Trace | undefined
   }
   readonly timing: Timing
   readonly deadline: Deadline | undefined

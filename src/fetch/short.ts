@@ -16,7 +16,7 @@ export interface CallOptions {
   readonly headers: Readonly<Record<string, string>> | undefined
   readonly timeouts: Timeouts | undefined
   /** When the call began, if this is not its first attempt (`performance.now()`). */
-  readonly since?: number
+  readonly since: number | undefined
   /** Bytes of a body that may be read whole, decoded. */
   readonly maxResponseSize: number
   /** Who holds the connections to an origin, for whoever waited for one in vain. */
@@ -24,7 +24,7 @@ export interface CallOptions {
   /** Content codings are undone. */
   readonly decompress: boolean
   /** Where the call was made, of the calls that are traced. */
-  readonly trace?: Trace
+  readonly trace: Trace | undefined
 }
 
 /** undici shows chunks to whoever listens here. */
