@@ -43,6 +43,8 @@ export class SeriesOf<E> {
   readonly #root: Branch = new Map()
   readonly #all: Series[] = []
   readonly #overflow: Series
+  #newest: E | undefined
+  #newestSeries: Series | undefined
 
   constructor(timing: Timing<E>) {
     this.timing = timing
@@ -50,6 +52,19 @@ export class SeriesOf<E> {
   }
 
   of(event: E): Series {
+    // Most are like the one before.
+    if (this.#newestSeries !== undefined && this.#isLikeNewest(event)) return this.#newestSeries
+    this.#newest = event
+    return (this.#newestSeries = this.#find(event))
+  }
+
+  #isLikeNewest(event: E): boolean {
+    const newest = this.#newest as E
+    for (const field of this.timing.fields) if (event[field] !== newest[field]) return false
+    return true
+  }
+
+  #find(event: E): Series {
     // Part by part: their hashes are known, that of a text made of them would have to be found.
     let found: Branch | Series | undefined = this.#root
     for (const part of this.timing.key(event)) {

@@ -17,6 +17,8 @@ export interface Timing<E> {
   readonly buckets: readonly number[]
   readonly channel: keyof Events
   readonly ms: (event: E) => number | undefined
+  /** What its attributes are made of. */
+  readonly fields: readonly (keyof E & string)[]
   /** The same for the same attributes. */
   readonly key: (event: E) => readonly unknown[]
   readonly attributes: (event: E) => Attributes
@@ -50,6 +52,7 @@ export const timings: readonly AnyTiming[] = [
     buckets: forRequests,
     channel: 'drained:request',
     ms: ({ duration }) => duration,
+    fields: ['client', 'origin', 'method', 'protocol', 'status', 'code'],
     key: ({ client, origin, method, protocol, status, code }) => [
       client,
       origin,
@@ -73,6 +76,7 @@ export const timings: readonly AnyTiming[] = [
     buckets: forRequests,
     channel: 'drained:request',
     ms: ({ waited }) => waited,
+    fields: ['client', 'origin', 'method', 'protocol'],
     key: keyOfRequest,
     attributes: ofRequest,
   }),
@@ -82,6 +86,7 @@ export const timings: readonly AnyTiming[] = [
     buckets: forConnections,
     channel: 'drained:connection',
     ms: ({ state, duration }) => (state === 'closed' ? duration : undefined),
+    fields: ['client', 'origin', 'protocol'],
     key: ({ client, origin, protocol }) => [client, origin, protocol],
     attributes: ({ client, origin, protocol }) => ({
       ...serverOf(origin),
@@ -95,6 +100,7 @@ export const timings: readonly AnyTiming[] = [
     buckets: forRequests,
     channel: 'drained:body',
     ms: ({ held }) => held,
+    fields: ['client', 'origin', 'outcome', 'reason'],
     key: ({ client, origin, outcome, reason }) => [client, origin, outcome, reason],
     attributes: ({ client, origin, outcome, reason }) => ({
       ...serverOf(origin),
