@@ -53,15 +53,10 @@ export class SeriesOf<E> {
 
   of(event: E): Series {
     // Most are like the one before.
-    if (this.#newestSeries !== undefined && this.#isLikeNewest(event)) return this.#newestSeries
+    if (this.#newestSeries !== undefined && this.timing.alike(event, this.#newest as E))
+      return this.#newestSeries
     this.#newest = event
     return (this.#newestSeries = this.#find(event))
-  }
-
-  #isLikeNewest(event: E): boolean {
-    const newest = this.#newest as E
-    for (const field of this.timing.fields) if (event[field] !== newest[field]) return false
-    return true
   }
 
   #find(event: E): Series {

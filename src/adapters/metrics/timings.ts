@@ -17,8 +17,8 @@ export interface Timing<E> {
   readonly buckets: readonly number[]
   readonly channel: keyof Events
   readonly ms: (event: E) => number | undefined
-  /** What its attributes are made of. */
-  readonly fields: readonly (keyof E & string)[]
+  /** Certainly of the same attributes. Each its own function, which V8 sees one shape of message in. */
+  readonly alike: (one: E, other: E) => boolean
   /** The same for the same attributes. */
   readonly key: (event: E) => readonly unknown[]
   readonly attributes: (event: E) => Attributes
@@ -52,7 +52,13 @@ export const timings: readonly AnyTiming[] = [
     buckets: forRequests,
     channel: 'drained:request',
     ms: ({ duration }) => duration,
-    fields: ['client', 'origin', 'method', 'protocol', 'status', 'code'],
+    alike: (one, other) =>
+      one.client === other.client &&
+      one.origin === other.origin &&
+      one.method === other.method &&
+      one.protocol === other.protocol &&
+      one.status === other.status &&
+      one.code === other.code,
     key: ({ client, origin, method, protocol, status, code }) => [
       client,
       origin,
@@ -76,7 +82,11 @@ export const timings: readonly AnyTiming[] = [
     buckets: forRequests,
     channel: 'drained:request',
     ms: ({ waited }) => waited,
-    fields: ['client', 'origin', 'method', 'protocol'],
+    alike: (one, other) =>
+      one.client === other.client &&
+      one.origin === other.origin &&
+      one.method === other.method &&
+      one.protocol === other.protocol,
     key: keyOfRequest,
     attributes: ofRequest,
   }),
@@ -86,7 +96,8 @@ export const timings: readonly AnyTiming[] = [
     buckets: forConnections,
     channel: 'drained:connection',
     ms: ({ state, duration }) => (state === 'closed' ? duration : undefined),
-    fields: ['client', 'origin', 'protocol'],
+    alike: (one, other) =>
+      one.client === other.client && one.origin === other.origin && one.protocol === other.protocol,
     key: ({ client, origin, protocol }) => [client, origin, protocol],
     attributes: ({ client, origin, protocol }) => ({
       ...serverOf(origin),
@@ -100,7 +111,11 @@ export const timings: readonly AnyTiming[] = [
     buckets: forRequests,
     channel: 'drained:body',
     ms: ({ held }) => held,
-    fields: ['client', 'origin', 'outcome', 'reason'],
+    alike: (one, other) =>
+      one.client === other.client &&
+      one.origin === other.origin &&
+      one.outcome === other.outcome &&
+      one.reason === other.reason,
     key: ({ client, origin, outcome, reason }) => [client, origin, outcome, reason],
     attributes: ({ client, origin, outcome, reason }) => ({
       ...serverOf(origin),
