@@ -19,8 +19,8 @@ export function drained(args: readonly string[], before: readonly string[] = [])
 }
 
 export function command(file: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
-  // A test runner may force colours.
-  const { FORCE_COLOR: _, NO_COLOR: __, ...rest } = process.env
+  // A test runner may force colours, and Node shows none where it believes to be in CI.
+  const { FORCE_COLOR: _, NO_COLOR: __, CI: ___, ...rest } = process.env
   return new Promise((resolve) => {
     execFile(
       file,
