@@ -253,7 +253,12 @@ test('there is one message for each request, however it ends', async () => {
   aborted.abort()
   await Promise.all([silent, queued])
   diagnostics.unsubscribe('drained:request', listen)
-  expect(events.map(({ path, status, code }) => `${path} ${status} ${code}`).toSorted(byText)).toEqual(
+  // Node 22 hears of the end of the connection before it hears of its reset.
+  const codeIn = (path: string, code = 'undefined'): string =>
+    path === '/broken' && code === 'UND_ERR_SOCKET' ? 'ECONNRESET' : code
+  expect(
+    events.map(({ path, status, code }) => `${path} ${status} ${codeIn(path, code)}`).toSorted(byText),
+  ).toEqual(
     [
       '/ok 200 undefined',
       '/reset undefined ECONNRESET',

@@ -3,7 +3,7 @@ import { collectGarbage } from '../../../src/garbage.ts'
 import { createClient } from '../../../src/index.ts'
 import { serve } from './serve.ts'
 
-await using origin = await serve()
+const origin = await serve()
 const client = createClient({ connections: 1, leaks: 'all', queue: { warn: 20 }, drain: { stall: 100 } })
 const fetch = (path: string): Promise<Response> =>
   client.fetch(`${origin.url}${path}?sig=zQsecretQz&X-Amz-Signature=zQsecretQz`, {
@@ -15,4 +15,5 @@ await kept.text().catch(() => {})
 await (async () => void (await fetch('/40')))()
 await collectGarbage()
 await client.destroy()
+await origin[Symbol.asyncDispose]()
 console.log('done')

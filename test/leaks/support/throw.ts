@@ -14,10 +14,12 @@ before(async () => {
 after(() => void server.close())
 
 void test('reads', async () => {
-  await using client = createClient({ origin, leaks: 'throw' })
+  const client = createClient({ origin, leaks: 'throw' })
   await (await client.fetch('/')).text()
+  await client.close()
 })
 void test('forgets', async () => {
-  await using client = createClient({ origin, leaks: 'throw' })
+  const client = createClient({ origin, leaks: 'throw' })
   await (async () => void (await client.fetch('/')))()
+  await client.close()
 })
