@@ -3,7 +3,8 @@
  * times over. What two neighbours share, drift and other work on this machine, is in no ratio.
  */
 import { median, spread, type Verdict } from './report.ts'
-import { messageOf, type Origin, startWorker, type Worker } from './run.ts'
+import { messageOf, type Origin, startOrigin, startWorker, type Worker } from './run.ts'
+import { json } from './shapes.ts'
 import type { Rate } from './tasks/rate.ts'
 
 /** A rate, the share of a core the origin used meanwhile, and the slice of the reference beside it (none beside its own). */
@@ -93,6 +94,16 @@ export async function measure(origin: Origin, plan: Plan): Promise<Rates> {
       return [client, error === undefined ? { rounds: rounds.get(client) ?? [] } : { error }]
     }),
   )
+}
+
+/** Small JSON from an origin of its own, 50 calls at once. */
+export async function measureSmallJson(
+  plan: Pick<Plan, 'operation' | 'reference' | 'clients' | 'rounds' | 'seconds'>,
+): Promise<Rates> {
+  const origin = await startOrigin('canned')
+  const rates = await measure(origin, { ...plan, url: `${origin.url}/json`, expected: json, atOnce: 50 })
+  await origin.stop()
+  return rates
 }
 
 /** Of a client to the reference, pair by pair; empty if either failed. */

@@ -1,8 +1,6 @@
 /** What metrics cost the calls that are metered. */
-import { atLeast, measure, rateRows } from '../rates.ts'
+import { atLeast, measureSmallJson, rateRows } from '../rates.ts'
 import type { Section } from '../report.ts'
-import { startOrigin } from '../run.ts'
-import { json } from '../shapes.ts'
 
 const base = 'client.fetch'
 const control = 'client.fetch, once more'
@@ -10,18 +8,13 @@ const [metered, recorded] = ['client.fetch with metricProducer()', 'client.fetch
 const least = 0.95
 
 export const metrics: Section = async ({ rounds = 60, seconds = 0.05 }) => {
-  const origin = await startOrigin('canned')
-  const rates = await measure(origin, {
+  const rates = await measureSmallJson({
     operation: 'metrics',
     reference: base,
     clients: [control, metered, recorded],
-    url: `${origin.url}/json`,
-    expected: json,
-    atOnce: 50,
     rounds,
     seconds,
   })
-  await origin.stop()
   return {
     tables: [
       {

@@ -1,8 +1,6 @@
 /** What the interceptor costs those who bring their own undici. */
-import { atLeast, measure, rateRows } from '../rates.ts'
+import { atLeast, measureSmallJson, rateRows } from '../rates.ts'
 import type { Section } from '../report.ts'
-import { startOrigin } from '../run.ts'
-import { json } from '../shapes.ts'
 
 const base = 'undici.fetch'
 /** The same as the base in another process: what it differs by is what this machine cannot tell. */
@@ -17,18 +15,13 @@ const clients = [
 const least = 0.95
 
 export const overhead: Section = async ({ rounds = 40, seconds = 0.05 }) => {
-  const origin = await startOrigin('canned')
-  const rates = await measure(origin, {
+  const rates = await measureSmallJson({
     operation: 'overhead',
     reference: base,
     clients,
-    url: `${origin.url}/json`,
-    expected: json,
-    atOnce: 50,
     rounds,
     seconds,
   })
-  await origin.stop()
   return {
     tables: [
       {

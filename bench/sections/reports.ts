@@ -1,8 +1,6 @@
 /** What it costs to know where a forgotten body was asked for, in calls that forget none. */
-import { measure, rateRows, type Rates, ratios } from '../rates.ts'
+import { measureSmallJson, rateRows, type Rates, ratios } from '../rates.ts'
 import { median, type Section, type Verdict } from '../report.ts'
-import { startOrigin } from '../run.ts'
-import { json } from '../shapes.ts'
 
 const base = 'leaks: off'
 /** The same as the base in another process: what it differs by is what this machine cannot tell. */
@@ -10,18 +8,13 @@ const control = 'leaks: off, once more'
 const most = 1.03
 
 export const reports: Section = async ({ rounds = 100, seconds = 0.05 }) => {
-  const origin = await startOrigin('canned')
-  const rates = await measure(origin, {
+  const rates = await measureSmallJson({
     operation: 'reports',
     reference: base,
     clients: [control, 'leaks: sample', 'leaks: all'],
-    url: `${origin.url}/json`,
-    expected: json,
-    atOnce: 50,
     rounds,
     seconds,
   })
-  await origin.stop()
   return {
     tables: [
       {

@@ -1,24 +1,17 @@
 /** A service whose connection is held, and for which calls wait, beside one that is busy. */
-import { atLeast, measure, rateRows } from '../rates.ts'
+import { atLeast, measureSmallJson, rateRows } from '../rates.ts'
 import type { Section } from '../report.ts'
-import { startOrigin } from '../run.ts'
-import { json } from '../shapes.ts'
 
 const [starved, alone] = ['beside one that starves', 'alone']
 
 export const services: Section = async ({ rounds = 40, seconds = 0.05 }) => {
-  const origin = await startOrigin('canned')
-  const rates = await measure(origin, {
+  const rates = await measureSmallJson({
     operation: 'services',
     reference: alone,
     clients: [starved],
-    url: `${origin.url}/json`,
-    expected: json,
-    atOnce: 50,
     rounds,
     seconds,
   })
-  await origin.stop()
   return {
     tables: [
       {

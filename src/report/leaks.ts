@@ -2,6 +2,7 @@
 import fs from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { CallSite, LeakEvent } from '../events.ts'
+import { shapeOf } from '../leaks.ts'
 import type { LeakReport } from './model.ts'
 
 /** Places to look at; whoever has more has enough to do. */
@@ -17,7 +18,9 @@ export class Leaks {
   more = 0
 
   onLeak(leak: LeakEvent): void {
-    const key = leak.callSite ?? shapeOf(leak)
+    const { callSite, client, origin, method, path } = leak
+    // Without one, by what the client counts them by.
+    const key = callSite ?? [client, origin, method, shapeOf(path)].join(' ')
     // What counts them has counted those it did not publish, too; of two clients, each has counted its own.
     const before = this.#sites.get(key)?.count ?? 0
     if (before === 0 && this.#sites.size >= mostSites) {
@@ -29,45 +32,11 @@ export class Leaks {
   all(readLine: (site: CallSite) => string | undefined = readSource): LeakReport[] {
     return [...this.#sites.values()]
       .toSorted((a, b) => b.count - a.count)
-      .map(
-        ({
-          client,
-          origin,
-          method,
-          path,
-          status,
-          unread,
-          age,
-          foundBy,
-          heldConnection,
-          callSite,
-          ...rest
-        }) => {
-          const source = rest.site === undefined ? undefined : readLine(rest.site)
-          const { count } = rest
-          return {
-            count,
-            client,
-            origin,
-            method,
-            path,
-            status,
-            unread,
-            age,
-            foundBy,
-            heldConnection,
-            callSite,
-            source,
-          }
-        },
-      )
+      .map(({ site, ...leak }) => ({
+        ...leak,
+        source: site === undefined ? undefined : readLine(site),
+      }))
   }
-}
-
-/** Requests that differ in numbers and ids come from the same place. */
-function shapeOf({ client, origin, method, path }: LeakEvent): string {
-  const [plain = ''] = path.split('?')
-  return [client, origin, method, plain.replaceAll(/[^/]*\d[^/]*/g, '*')].join(' ')
 }
 
 /** The line of source at a call site, trimmed; undefined where there is none to read. Never throws. */

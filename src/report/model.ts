@@ -1,5 +1,5 @@
 /** What a report says of a program: plain data, as `--json` prints it. Everything in it may be shown: secrets are gone. */
-import type { FoundBy, Outcome, Reason, StarvationEvent } from '../events.ts'
+import type { LeakEvent, Outcome, Reason, StarvationEvent } from '../events.ts'
 import type { Waits } from './waits.ts'
 
 export interface Report {
@@ -63,24 +63,9 @@ export type Starvation = Pick<
   'client' | 'origin' | 'waited' | 'waiting' | 'limit' | 'open' | 'holders'
 >
 
-/** Bodies forgotten at one place. */
-export interface LeakReport {
-  /** At the least: leaks of one call site are told of when there are 1, 10, 100 and so on. */
-  readonly count: number
-  readonly client: string
-  readonly origin: string
-  readonly method: string
-  readonly path: string
-  readonly status: number
-  /** Bytes of the last one that nobody has read, if known. */
-  readonly unread: number | undefined
-  /** Milliseconds from the headers of the last one until it was found. */
-  readonly age: number
-  readonly foundBy: FoundBy
-  /** False if it had arrived whole, and cost only memory. */
-  readonly heldConnection: boolean
-  readonly callSite: string | undefined
-  /** The line of source there. */
+/** The last body forgotten at one place; `count` is the least there were, since leaks are told of at 1, 10, 100 and so on. */
+export interface LeakReport extends Omit<LeakEvent, 'site'> {
+  /** The line of source at its call site. */
   readonly source: string | undefined
 }
 

@@ -15,6 +15,8 @@ export const leak: LeakReport = {
   method: 'GET',
   path: '/container/reports/2026/11/24.json?sv=2024-11-04&sig=***',
   status: 404,
+  received: 5_000,
+  read: 0,
   unread: 262_144,
   age: 10_412,
   foundBy: 'collector',

@@ -1,46 +1,8 @@
-/** msw 2: a late-bound wrap is answered by its handlers, and by the network again once it is closed. */
+/** msw 2, whose types are its own. */
 import { http, HttpResponse } from 'msw2'
 import { setupServer } from 'msw2/node'
-import { beforeAll, expect, test } from 'vitest'
-import { createOrigin } from '../../support/origin.ts'
-import { serveShapes } from '../../support/shapes.ts'
-import { lateBound, url } from './late-bound.ts'
+import { isAnsweredBy } from './any-msw.ts'
 
-const large = 'x'.repeat(3_000_000)
-const server = setupServer(
-  http.get(url, () => HttpResponse.json({ a: 1 }, { headers: { 'x-a': '1' } })),
-  http.post(url, async ({ request }) => HttpResponse.text(`got ${await request.text()}`, { status: 201 })),
-  http.get(`${url}/large`, () => HttpResponse.text(large)),
-  http.get(`${url}/error`, () => HttpResponse.error()),
+isAnsweredBy(http as never, HttpResponse as never, setupServer as never, (server) =>
+  (server as unknown as ReturnType<typeof setupServer>).listen({ onUnhandledRequest: 'bypass' }),
 )
-beforeAll(() => server.listen({ onUnhandledRequest: 'bypass' }))
-
-for (const [name, fetch] of Object.entries(lateBound)) {
-  test(`${name}: answers, statuses, headers and bodies of a mock`, async () => {
-    const response = await fetch(url)
-    expect(response).toBeInstanceOf(Response)
-    expect(response.headers.get('x-a')).toBe('1')
-    expect(await response.json()).toEqual({ a: 1 })
-    const created = await fetch(url, { method: 'POST', body: 'text' })
-    expect(created.status).toBe(201)
-    expect(await created.text()).toBe('got text')
-    expect(await (await fetch(new Request(url, { method: 'POST', body: 'r' }))).text()).toBe('got r')
-    expect((await (await fetch(`${url}/large`)).text()).length).toBe(large.length)
-    await (await fetch(`${url}/large`)).body?.cancel()
-    await expect(fetch(`${url}/error`)).rejects.toBeInstanceOf(TypeError)
-    const controller = new AbortController()
-    const late = await fetch(`${url}/large`, { signal: controller.signal })
-    controller.abort()
-    await expect(late.text()).rejects.toMatchObject({ name: 'AbortError' })
-  })
-
-  test(`${name}: what has no handler goes to the network`, async () => {
-    await using origin = await createOrigin(serveShapes)
-    expect(await (await fetch(`${origin.url}/ok`)).text()).toBe('ok')
-  })
-}
-
-test('once it is closed, nothing is mocked', async () => {
-  server.close()
-  for (const fetch of Object.values(lateBound)) await expect(fetch(url)).rejects.toThrow('fetch failed')
-})
