@@ -30,16 +30,36 @@ export interface Plan {
   readonly seconds: number
 }
 
-/** Pairs of the same two in a row, before others have their turn. */
+/** Pairs of the same two in a row, before others have their turn; after a turn of each, all go on in new processes. */
 const inRow = 10
 
-/** Each client keeps its process for all rounds; in every other pair the reference comes second. */
+/**
+ * What one process has compiled, and how its memory lies, makes it up to a fifth faster or slower than another one of the same code:
+ * each turn has processes of its own.
+ */
 export async function measure(origin: Origin, plan: Plan): Promise<Rates> {
-  const { reference, atOnce } = plan
-  const all = [reference, ...plan.clients]
-  const workers = new Map<string, Worker>()
-  const rounds = new Map<string, Round[]>(all.map((client) => [client, []]))
+  const rounds = new Map<string, Round[]>([plan.reference, ...plan.clients].map((client) => [client, []]))
   const errors = new Map<string, string>()
+  for (let left = plan.rounds; left > 0; left -= inRow)
+    await takeTurn(origin, plan, Math.min(inRow, left), rounds, errors)
+  return Object.fromEntries(
+    [...rounds].map(([client, found]) => {
+      const error = errors.get(client)
+      return [client, error === undefined ? { rounds: found } : { error }]
+    }),
+  )
+}
+
+/** In every other pair the reference comes second. */
+async function takeTurn(
+  origin: Origin,
+  { clients, reference, ...plan }: Plan,
+  pairs: number,
+  rounds: ReadonlyMap<string, Round[]>,
+  errors: Map<string, string>,
+): Promise<void> {
+  const workers = new Map<string, Worker>()
+  const { atOnce, seconds } = plan
 
   async function attempt(client: string, what: () => Promise<void>): Promise<void> {
     try {
@@ -49,7 +69,7 @@ export async function measure(origin: Origin, plan: Plan): Promise<Rates> {
     }
   }
 
-  for (const client of all) {
+  for (const client of rounds.keys()) {
     const worker = startWorker('child.ts')
     workers.set(client, worker)
     await attempt(client, async () => {
@@ -63,7 +83,7 @@ export async function measure(origin: Origin, plan: Plan): Promise<Rates> {
     const before = (await origin.counts()).cpu
     const started = performance.now()
     const worker = workers.get(client) as Worker
-    const rate = await worker.ask<Rate>({ kind: 'rate', atOnce, seconds: plan.seconds })
+    const rate = await worker.ask<Rate>({ kind: 'rate', atOnce, seconds })
     const elapsed = (performance.now() - started) * 1_000
     return { ...rate, originBusy: ((await origin.counts()).cpu - before) / elapsed, beside: undefined }
   }
@@ -76,24 +96,16 @@ export async function measure(origin: Origin, plan: Plan): Promise<Rates> {
     return beside && own && [beside, { ...own, beside }]
   }
 
-  for (let done = 0; done < plan.rounds; done += inRow) {
-    for (const client of plan.clients) {
-      // One that has been idle finds caches cold, which the reference never does: the first pair counts for nothing.
-      await pair(client, true)
-      for (let round = done; round < Math.min(done + inRow, plan.rounds); round++) {
-        const [beside, own] = (await pair(client, round % 2 === 0)) ?? []
-        if (beside !== undefined) rounds.get(reference)?.push(beside)
-        if (own !== undefined) rounds.get(client)?.push(own)
-      }
+  for (const client of clients) {
+    // One that has been idle finds caches cold, which the reference never does: the first pair counts for nothing.
+    await pair(client, true)
+    for (let done = 0; done < pairs; done++) {
+      const [beside, own] = (await pair(client, done % 2 === 0)) ?? []
+      if (beside !== undefined) rounds.get(reference)?.push(beside)
+      if (own !== undefined) rounds.get(client)?.push(own)
     }
   }
   await Promise.all([...workers.values()].map((worker) => worker.stop()))
-  return Object.fromEntries(
-    all.map((client) => {
-      const error = errors.get(client)
-      return [client, error === undefined ? { rounds: rounds.get(client) ?? [] } : { error }]
-    }),
-  )
 }
 
 /** Small JSON from an origin of its own, 50 calls at once. */

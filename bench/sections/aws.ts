@@ -14,7 +14,7 @@ const downloads: readonly [string, string, number, number, number][] = [
   ['16 MiB with transformToByteArray(), 4 at once', 'objects', objects.large, 4, 1.4],
 ]
 
-export const aws: Section = async ({ rounds = 11, seconds = 0.5 }) => {
+export const aws: Section = async ({ rounds = 30, seconds = 0.25 }) => {
   const origin = await startOrigin('canned')
   const tables: Table[] = []
   const verdicts: Verdict[] = []

@@ -12,7 +12,7 @@ const downloads: readonly [string, number, number, number][] = [
   ['16 MiB, 4 at once', blobs.large, 4, 1.6],
 ]
 
-export const azure: Section = async ({ rounds = 11, seconds = 0.5 }) => {
+export const azure: Section = async ({ rounds = 30, seconds = 0.25 }) => {
   const origin = await startOrigin('canned')
   const tables: Table[] = []
   const verdicts: Verdict[] = []

@@ -14,7 +14,7 @@ const clients = [
 ]
 const least = 0.95
 
-export const overhead: Section = async ({ rounds = 40, seconds = 0.05 }) => {
+export const overhead: Section = async ({ rounds = 50, seconds = 0.05 }) => {
   const rates = await measureSmallJson({
     operation: 'overhead',
     reference: base,

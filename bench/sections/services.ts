@@ -4,7 +4,7 @@ import type { Section } from '../report.ts'
 
 const [starved, alone] = ['beside one that starves', 'alone']
 
-export const services: Section = async ({ rounds = 40, seconds = 0.05 }) => {
+export const services: Section = async ({ rounds = 50, seconds = 0.05 }) => {
   const rates = await measureSmallJson({
     operation: 'services',
     reference: alone,

@@ -24,7 +24,7 @@ const targets: readonly [string, number][] = [
 /** An origin busier than this share of a core holds its clients up. */
 const busy = 0.9
 
-export const speed: Section = async ({ rounds = 30, seconds = 0.05 }) => {
+export const speed: Section = async ({ rounds = 50, seconds = 0.05 }) => {
   const origin = await startOrigin('canned')
   const plan = {
     operation: 'json',

@@ -18,7 +18,7 @@ const transfers: readonly [string, string, string, number][] = [
   ['1 MiB in chunks of 100 bytes through arrayBuffer()', 'arrayBuffer', '/chunked', chunked],
 ]
 
-export const transfer: Section = async ({ rounds = 15, seconds = 0.1 }) => {
+export const transfer: Section = async ({ rounds = 20, seconds = 0.1 }) => {
   const origin = await startOrigin('canned')
   const tables: Table[] = []
   const verdicts: Verdict[] = []
