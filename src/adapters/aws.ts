@@ -6,8 +6,10 @@ import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Client } from '../client.ts'
 import { type AwsHandlerOptions, orNone, resolveAwsHandler } from '../options/aws.ts'
+import type { QueueAware } from '../queued.ts'
 import { abortError, type AbortSignalLike, asNodeError, onAbort, timeoutError } from './node-errors.ts'
 import { NodeBody } from './node-body.ts'
+import { closeUnsent } from './unsent.ts'
 
 export type { AwsHandlerOptions } from '../options/aws.ts'
 
@@ -73,7 +75,7 @@ export function awsRequestHandler(client: Client, options?: AwsHandlerOptions): 
       const opts = dispatchOptions(request, orNone(config.socketTimeout ?? ofService))
       return new Promise((resolve, reject) => {
         if (abortSignal?.aborted) return reject(abortError(abortSignal))
-        const call = new Call(resolve, reject, abortSignal)
+        const call = new Call(resolve, reject, abortSignal, request.body)
         call.limit(orNone(requestTimeout))
         try {
           dispatch(opts, call)
@@ -156,19 +158,27 @@ function responseHeaders(
 type Answer = (answer: { response: AwsResponse }) => void
 
 /** One request and what ends it. Once it has answered it leads to no response, which could never be collected. */
-class Call implements Dispatcher.DispatchHandler {
+class Call implements Dispatcher.DispatchHandler, QueueAware {
   #resolve: Answer | undefined
   #reject: ((error: Error) => void) | undefined
   #leaveSignal: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
   #controller: Dispatcher.DispatchController | undefined
   #body: NodeBody | undefined
+  /** What is to be sent, until that begins. */
+  #unsent: unknown
   /** Why it was ended from this side. */
   #reason: Error | undefined
 
-  constructor(resolve: Answer, reject: (error: Error) => void, signal: AbortSignalLike | undefined) {
+  constructor(
+    resolve: Answer,
+    reject: (error: Error) => void,
+    signal: AbortSignalLike | undefined,
+    body: unknown,
+  ) {
     this.#resolve = resolve
     this.#reject = reject
+    this.#unsent = body
     if (signal !== undefined) this.#leaveSignal = onAbort(signal, () => this.#onAbort(signal))
   }
 
@@ -183,8 +193,13 @@ class Call implements Dispatcher.DispatchHandler {
     this.#end(error)
   }
 
+  onRequestQueued(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
+    this.#unsent = undefined
     if (this.#reason !== undefined) controller.abort(this.#reason)
   }
 
@@ -226,6 +241,8 @@ class Call implements Dispatcher.DispatchHandler {
   #fail(error: Error): void {
     clearTimeout(this.#timer)
     this.#leaveSignal?.()
+    closeUnsent(this.#unsent)
+    this.#unsent = undefined
     this.#reject?.(error)
     this.#resolve = this.#reject = undefined
   }

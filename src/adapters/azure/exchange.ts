@@ -4,6 +4,8 @@
  */
 import type { Dispatcher } from 'undici'
 import { BodyGivenUpError } from '../../errors.ts'
+import type { QueueAware } from '../../queued.ts'
+import { closeUnsent } from '../unsent.ts'
 import { AbortError, aborted, bodyError } from './errors.ts'
 import type { WireHeaders } from './headers.ts'
 
@@ -38,7 +40,7 @@ export interface Call {
   fail(error: Error): unknown
 }
 
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange implements Dispatcher.DispatchHandler, QueueAware {
   readonly #signal: SignalLike | undefined
   readonly #onProgress: Call['onProgress']
   /** Let go with the headers: it leads to the response, and that to a stream which must be collectable. */
@@ -46,6 +48,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #controller: Controller | undefined
   #sink: Sink | undefined
   #timer: NodeJS.Timeout | undefined
+  /** What is to be sent, until that begins. */
+  #unsent: unknown
   /** Aborted before it had a connection. */
   #reason: Error | undefined
   #sent = 0
@@ -62,6 +66,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   send(dispatch: Dispatcher['dispatch'], options: Dispatcher.DispatchOptions): void {
+    this.#unsent = options.body
     const timeout = this.#call?.timeout ?? 0
     const signal = this.#signal
     if (signal?.aborted === true) {
@@ -87,8 +92,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   // ---- from the wire
 
+  onRequestQueued(controller: Controller): void {
+    this.#controller = controller
+  }
+
   onRequestStart(controller: Controller): void {
     this.#controller = controller
+    this.#unsent = undefined
     if (this.#reason !== undefined) controller.abort(this.#reason)
   }
 
@@ -145,6 +155,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #fail(error: Error): void {
     this.done()
+    closeUnsent(this.#unsent)
+    this.#unsent = undefined
     const call = this.#call
     this.#call = undefined
     void call?.fail(error)
