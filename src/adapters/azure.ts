@@ -5,7 +5,7 @@
 import { type Client, optionsOf } from '../client.ts'
 import { InvalidOptionError } from '../errors.ts'
 import { answer, type AzureResponse } from './azure/answer.ts'
-import { sendError } from './azure/errors.ts'
+import { AbortError, aborted, sendError } from './azure/errors.ts'
 import { Exchange } from './azure/exchange.ts'
 import { refuseOther } from './azure/refused.ts'
 import { type AzureRequest, encoded, toOutgoing } from './azure/request.ts'
@@ -38,6 +38,8 @@ export function azureHttpClient(client: Pick<Client, 'dispatcher'>): AzureHttpCl
     async sendRequest<R extends AzureRequest>(request: R): Promise<AzureResponse<R>> {
       refuseOther(request, options)
       const form = request.body instanceof FormData ? await encoded(request.body) : undefined
+      // Before the body is made, which may open a file.
+      if (request.abortSignal?.aborted === true) throw new AbortError(aborted.before)
       const outgoing = toOutgoing(request, form)
       return new Promise((resolve, reject) => {
         const exchange = new Exchange({

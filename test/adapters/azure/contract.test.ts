@@ -359,6 +359,19 @@ describe('ends', () => {
     expect([theirs[2], ours[2]]).toEqual(['Error', 'AbortError'])
   })
 
+  test('a call that is aborted already makes no body, which nobody would read or close', async () => {
+    let made = 0
+    const body = (): Readable => {
+      made++
+      return Readable.from(['x'])
+    }
+    const run: Run = (send) =>
+      outcomeOf(() => send({ method: 'PUT', body, abortSignal: AbortSignal.abort() }))
+    const before = 'The operation was aborted. Request has already been canceled.'
+    await expectOfBoth(silent, run, abortError(before))
+    expect(made).toBe(0)
+  })
+
   test('text that is aborted half way is an AbortError', async () => {
     const run: Run = async (send, origin) => {
       const controller = new AbortController()
