@@ -56,11 +56,11 @@ function refuseProxy(
   )
 }
 
-/** As undici reads it, for which a lower-case name comes first. */
+/** As undici reads it, for which a lower-case name comes first, and an empty one is none. */
 function fromEnvironment(target: string): URL | undefined {
   const { env } = process
   const http = env['http_proxy'] ?? env['HTTP_PROXY']
-  const https = env['https_proxy'] ?? env['HTTPS_PROXY'] ?? http
+  const https = (env['https_proxy'] ?? env['HTTPS_PROXY']) || http
   const named = target.startsWith('https:') ? https : http
   return named === undefined ? undefined : (URL.parse(named) ?? undefined)
 }

@@ -7,6 +7,7 @@ import {
 } from '@azure/core-rest-pipeline'
 import { afterEach, expect, test, vi } from 'vitest'
 import { azureHttpClient } from '../../../src/adapters/azure.ts'
+import { refuseOther } from '../../../src/adapters/azure/refused.ts'
 import { type ClientOptions, InvalidOptionError } from '../../../src/index.ts'
 import { testClient } from '../../support/client.ts'
 import { createOrigin } from '../../support/origin.ts'
@@ -108,6 +109,15 @@ test('a proxy of the environment passes with a client that reads the environment
   expect(seen).toEqual([url])
   proxy.closeAllConnections()
   proxy.close()
+})
+
+test('an empty https_proxy is none, and that of http: is used, as undici does it', () => {
+  for (const name of ['HTTPS_PROXY', 'http_proxy']) vi.stubEnv(name, undefined)
+  vi.stubEnv('https_proxy', '')
+  vi.stubEnv('HTTP_PROXY', 'http://127.0.0.1:1')
+  const proxySettings = { host: 'http://127.0.0.1', port: 1 }
+  const request = createPipelineRequest({ url: 'https://storage.invalid/c/b', proxySettings })
+  expect(() => refuseOther(request, { proxy: 'env' })).not.toThrow()
 })
 
 test('a dispatcher of your own decides by itself', async () => {
