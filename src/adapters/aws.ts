@@ -8,6 +8,7 @@ import type { Client } from '../client.ts'
 import { type AwsHandlerOptions, orNone, resolveAwsHandler } from '../options/aws.ts'
 import type { QueueAware } from '../queued.ts'
 import { abortError, type AbortSignalLike, asNodeError, onAbort, timeoutError } from './node-errors.ts'
+import { joined } from './node-headers.ts'
 import { NodeBody } from './node-body.ts'
 import { closeUnsent } from './unsent.ts'
 
@@ -146,13 +147,13 @@ function queryString(query: NonNullable<AwsRequest['query']>): string {
 function responseHeaders(
   headers: Readonly<Record<string, string | string[] | undefined>>,
 ): Record<string, string> {
-  const joined: Record<string, string> = {}
+  const result: Record<string, string> = {}
   for (const name in headers) {
     const value = headers[name]
-    if (Array.isArray(value)) joined[name] = value.join(name === 'set-cookie' ? ',' : ', ')
-    else if (value !== undefined) joined[name] = value
+    const text = Array.isArray(value) ? (name === 'set-cookie' ? value.join() : joined(name, value)) : value
+    if (text !== undefined) result[name] = text
   }
-  return joined
+  return result
 }
 
 type Answer = (answer: { response: AwsResponse }) => void

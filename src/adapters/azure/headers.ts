@@ -1,35 +1,13 @@
 /** Response headers as Node's own HTTP client would report them, in both shapes that Azure SDKs read. */
+import { joined } from '../node-headers.ts'
 
 /** As a dispatcher reports them. */
 export type WireHeaders = Record<string, string | string[] | undefined>
 
-/** Of these Node keeps the first, since they mean nothing in a list. */
-const single = new Set([
-  'age',
-  'authorization',
-  'content-length',
-  'content-type',
-  'etag',
-  'expires',
-  'from',
-  'host',
-  'if-modified-since',
-  'if-unmodified-since',
-  'last-modified',
-  'location',
-  'max-forwards',
-  'proxy-authorization',
-  'referer',
-  'retry-after',
-  'server',
-  // Node keeps all, and the SDK's own client takes the first of what is kept.
-  'set-cookie',
-  'user-agent',
-])
-
-function joined(name: string, value: string | string[] | undefined): string | undefined {
-  if (typeof value === 'string' || value === undefined) return value
-  return single.has(name) ? value[0] : value.join(name === 'cookie' ? '; ' : ', ')
+function valueOf(name: string, value: string | string[] | undefined): string | undefined {
+  if (!Array.isArray(value)) return value
+  // The SDK's own client takes the first cookie of those that Node keeps.
+  return name === 'set-cookie' ? value[0] : joined(name, value)
 }
 
 interface Header {
@@ -44,7 +22,7 @@ export class ResponseHeaders {
   /** @param wire by lower-case names */
   constructor(wire: WireHeaders) {
     for (const name in wire) {
-      const value = joined(name, wire[name])
+      const value = valueOf(name, wire[name])
       // The SDK's own client leaves out what is empty.
       if (value) this.#headers.set(name, { name, value })
     }

@@ -22,9 +22,10 @@ import { type AwsRequest, awsRequestHandler } from '../../../src/adapters/aws.ts
 import { createClient } from '../../../src/index.ts'
 import { testClient } from '../../support/client.ts'
 import { tls } from '../../support/h2.ts'
+import { createOrigin } from '../../support/origin.ts'
 import { createHttp2Recorder } from '../../support/recorder-h2.ts'
 import { pattern } from '../../support/shapes.ts'
-import { bucket as Bucket, type Handler, plain, type Sdk, sdk } from './support.ts'
+import { bucket as Bucket, type Handler, handlers, plain, type Sdk, sdk } from './support.ts'
 import { forgetsBodies } from '../../support/forgotten.ts'
 
 forgetsBodies()
@@ -263,6 +264,38 @@ test('headers of the connection and Expect are not sent; what undici would refus
     connection: 'keep-alive',
     'x-kept': 'yes',
   })
+})
+
+test('headers of a response come as with the SDK’s own handler: of what means nothing in a list the first', async () => {
+  const lines = [
+    'HTTP/1.1 503 Slow Down',
+    ...[
+      'retry-after: 1',
+      'retry-after: 2',
+      'etag: "a"',
+      'etag: "b"',
+      'content-type: a/b',
+      'content-type: c/d',
+    ],
+    ...[
+      'last-modified: x',
+      'last-modified: y',
+      'location: /1',
+      'location: /2',
+      'x-amz-meta-a: 1',
+      'x-amz-meta-a: 2',
+    ],
+    ...['set-cookie: a=1', 'set-cookie: b=2', 'vary: a', 'vary: b', 'content-length: 0'],
+  ]
+  const seen: unknown[] = []
+  for (const handler of handlers) {
+    await using origin = await createOrigin((_, reply) => reply.write(`${lines.join('\r\n')}\r\n\r\n`))
+    await using own = sdk(handler, origin.url)
+    const { response } = await own.s3.config.requestHandler.handle(direct({ port: origin.port }) as never)
+    ;(response.body as Readable).destroy()
+    seen.push(response.headers)
+  }
+  expect(seen[1]).toEqual(seen[0])
 })
 
 test('user and password, unless the request is authorized already', async () => {
