@@ -2,4 +2,5 @@
 import '../node-version.ts'
 import { installFrom } from './environment.ts'
 
-installFrom(process.env)
+// From outside: a program with options of its own knows nothing of it.
+installFrom(process.env, {})

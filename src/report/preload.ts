@@ -15,7 +15,7 @@ import { write } from './write.ts'
 const options = optionsFrom(import.meta.url)
 const isIt = options.pid === process.pid || options.parent === process.ppid
 
-if (!isMainThread || !isIt) installFrom(process.env)
+if (!isMainThread || !isIt) installFrom(process.env, {})
 else {
   // Whoever wants a report wants to know where, and can wait for it.
   installFrom(process.env, { leaks: 'all' })

@@ -10,6 +10,7 @@ vi.setConfig({ testTimeout: 60_000 })
 
 const root = path.join(import.meta.dirname, '../..')
 const register = path.join(root, 'src/process/register.ts')
+const main = path.join(root, 'src/cli/main.ts')
 const nodes = { 22: 'node22', 24: 'node', 26: 'node26' }
 
 interface Ran {
@@ -154,6 +155,18 @@ test('with our own fetch in the place of the global one, a trickle that nobody t
   const { code, stdout, stderr } = await run('node', args, environment)
   expect({ code, stdout }, stderr).toEqual({ code: 0, stdout: '16 answers kept\n' })
 })
+
+for (const [how, preload] of Object.entries({
+  'node --import drained/register': ['--import', register],
+  'drained run --no-report': [main, 'run', '--no-report'],
+  'drained run': [main, 'run'],
+})) {
+  test(`${how}: an install() of the program's own takes the place, in its forks and threads as well`, async () => {
+    const file = path.join(import.meta.dirname, 'programs/installs.mjs')
+    const { code, stdout, stderr } = await run('node', [...preload, file], { DRAINED_CONNECTIONS: '5' })
+    expect({ code, stdout }, stderr).toEqual({ code: 0, stdout: '3\n3\n3\n' })
+  })
+}
 
 test('a bad variable ends the program before it starts, and is named', async () => {
   const script = 'console.log("started")'
