@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { InvalidOptionError } from '../errors.ts'
-import { type InstallOptions, resolveInstall } from '../options.ts'
+import { type InstallOptions, type ResolvedInstall, resolveInstall } from '../options.ts'
 import type { WireStats } from '../wire/stats.ts'
 import { putAgents } from './agents.ts'
 import { putDispatcher } from './dispatcher.ts'
@@ -30,6 +30,8 @@ export interface Slot {
   readonly defaults: InstallOptions | undefined
   /** Whether `fetch` itself is ours. */
   readonly hasFetch: boolean
+  /** Once more, after it was undone. */
+  put(): void
 }
 
 /** The same for every copy of the library in the process: only the first one installs. */
@@ -64,14 +66,10 @@ export function installOn(options: InstallOptions, defaults?: InstallOptions): I
       )
     before.installed()
   }
-  const parts: Put[] = []
-  try {
-    parts.push(putDispatcher(resolved))
-    if (resolved.http) for (const part of putAgents(resolved)) parts.push(part)
-    if (resolved.fetch) parts.push(putFetch())
-  } catch (error) {
-    for (const part of parts) part.undo()
-    throw error
+  let parts: Put[] = []
+  const put = (): void => {
+    parts = putAll(resolved)
+    slots[key] = slot
   }
   const undo = (): void => {
     if (slots[key]?.installed !== installed) return
@@ -85,6 +83,27 @@ export function installOn(options: InstallOptions, defaults?: InstallOptions): I
       ),
     [Symbol.dispose]: undo,
   })
-  slots[key] = { installed, options: { ...options }, defaults, hasFetch: resolved.fetch }
+  const slot: Slot = { installed, options: { ...options }, defaults, hasFetch: resolved.fetch, put }
+  try {
+    put()
+  } catch (error) {
+    // What cannot take its place leaves it there.
+    before?.put()
+    throw error
+  }
   return installed
+}
+
+/** All, or nothing. */
+function putAll(options: ResolvedInstall): Put[] {
+  const parts: Put[] = []
+  try {
+    parts.push(putDispatcher(options))
+    if (options.http) for (const part of putAgents(options)) parts.push(part)
+    if (options.fetch) parts.push(putFetch())
+    return parts
+  } catch (error) {
+    for (const part of parts) part.undo()
+    throw error
+  }
 }

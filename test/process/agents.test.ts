@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { afterEach, expect, test } from 'vitest'
 import { install } from '../../src/index.ts'
 import { DrainedAgent, DrainedHttpsAgent } from '../../src/adapters/node-http.ts'
+import { installOn } from '../../src/process/install.ts'
 import { createOrigin } from '../support/origin.ts'
 import { serveShapes } from '../support/shapes.ts'
 import { until } from '../support/until.ts'
@@ -80,6 +81,16 @@ test('options reach the agents', () => {
 test('what one agent refuses installs nothing', () => {
   expect(() => install({ tls: { nosuch: 1 } as never })).toThrow(/Unknown option nosuch/)
   expect(install({ http: false })).toHaveProperty('stats')
+})
+
+test('what is refused over an install from outside of the program leaves that one as it was', () => {
+  const outside = installOn({ connections: 5 }, {})
+  expect(() => install({ tls: { nosuch: 1 } as never })).toThrow(/Unknown option nosuch/)
+  for (const agent of [http.globalAgent, https.globalAgent]) expect(agent.maxSockets).toBe(5)
+  expect(install()).toBe(outside)
+  expect(Object.keys(outside.stats())).toEqual(['process', 'http', 'https'])
+  outside()
+  expect(http.globalAgent).toBe(before.http)
 })
 
 test('http: false leaves them alone, and so does an agent of another class', () => {
