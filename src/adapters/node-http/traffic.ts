@@ -23,14 +23,16 @@ export class Traffic {
   readonly #idle: number
 
   constructor(name: string, limits: ResolvedDrain, agent: Agent, timeout: number | undefined) {
-    const most = Math.min(agent.maxSockets, agent.maxTotalSockets)
-    const limit = Number.isFinite(most) ? most : undefined
     const { warn } = queueDefaults
     // Where a request of node:http was made is not known, so that there is nothing to sample.
     const leaks = new Leaks(name, 'sample')
     const scope: Scope = {
       client: name,
-      limit,
+      // As it is now: programs set `maxSockets` of an agent that is in use.
+      get limit() {
+        const most = Math.min(agent.maxSockets, agent.maxTotalSockets)
+        return Number.isFinite(most) ? most : undefined
+      },
       stall: limits.stall,
       warn,
       leaks,

@@ -140,6 +140,28 @@ test('maxTotalSockets is a limit like any other', async () => {
   await works(agent, origin.url)
 })
 
+test('maxSockets lowered later is the limit from then on', async () => {
+  await using origin = await createOrigin(serveShapes)
+  await using agent = testAgent({ maxSockets: 128, drain: { stall } })
+  agent.maxSockets = 2
+  for (let i = 0; i < 2; i++) await get(`${origin.url}/endless%20and%20fast`, { agent })
+  await works(agent, origin.url)
+  expect(agent.stats().sockets.open).toBeLessThanOrEqual(2)
+})
+
+test('maxSockets raised later to no limit: making a connection is no waiting, and nothing is taken back for it', async () => {
+  await using origin = await createOrigin(serveShapes)
+  // Longer than a busy machine takes to connect.
+  await using agent = testAgent({ maxSockets: 2, drain: { stall: 500 } })
+  agent.maxSockets = Infinity
+  const kept: IncomingMessage[] = []
+  for (let i = 0; i < 2; i++) kept.push((await get(`${origin.url}/64%20MiB`, { agent })).response)
+  await new Promise((resolve) => setTimeout(resolve, 600))
+  for (let i = 0; i < 5; i++) kept.push((await get(`${origin.url}/64%20MiB`, { agent })).response)
+  expect(agent.stats().bodies).toMatchObject({ open: 7, closed: 0 })
+  for (const response of kept) response.destroy()
+})
+
 test('without anybody waiting nothing is taken back', async () => {
   await using origin = await createOrigin(serveShapes)
   await using agent = testAgent({ maxSockets: 2, drain: { stall: 10 } })
