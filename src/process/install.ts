@@ -43,8 +43,9 @@ export const current = (): Slot | undefined => slots[key]
 
 /**
  * Puts the whole process on one client: undici's global dispatcher (and with it Node's own `fetch`), the default `fetch` of this
- * library, and the agents of node:http and node:https; if asked for, `globalThis.fetch` itself. A global dispatcher somebody has set stays, with the contract on it. Whoever passes a
- * dispatcher or an agent keeps it. Called again, it returns what it returned before.
+ * library, and the agents of node:http and node:https; if asked for, `globalThis.fetch` itself. A global dispatcher somebody has set stays,
+ * with the contract on it; what somebody has set of the global agents (`ca`, `maxSockets`, ...) is carried over, unless these options say
+ * otherwise. Whoever passes a dispatcher or an agent keeps it. Called again, it returns what it returned before.
  * @throws InvalidOptionError naming the option, its value and what is accepted; for other options than those of the first call
  */
 export const install = (options: InstallOptions = {}): Installed => installOn(options)

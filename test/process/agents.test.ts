@@ -3,10 +3,12 @@ import http, * as httpNames from 'node:http'
 import https, * as httpsNames from 'node:https'
 import { createRequire } from 'node:module'
 import { once } from 'node:events'
-import { afterEach, expect, test } from 'vitest'
+import type { AddressInfo } from 'node:net'
+import { afterEach, expect, test, vi } from 'vitest'
 import { install } from '../../src/index.ts'
 import { DrainedAgent, DrainedHttpsAgent } from '../../src/adapters/node-http.ts'
 import { installOn } from '../../src/process/install.ts'
+import { tls } from '../support/h2.ts'
 import { createOrigin } from '../support/origin.ts'
 import { serveShapes } from '../support/shapes.ts'
 import { until } from '../support/until.ts'
@@ -106,6 +108,78 @@ test('http: false leaves them alone, and so does an agent of another class', () 
   expect(Object.keys(undo.stats())).toEqual(['process', 'https'])
   undo()
   expect(http.globalAgent).toBe(theirs)
+  http.globalAgent = before.http
+})
+
+const optionsOf = (agent: http.Agent) => (agent as unknown as { options: https.AgentOptions }).options
+
+async function secure(): Promise<AsyncDisposable & { url: string }> {
+  const server = https.createServer(tls, (_, response) => response.end('ok'))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return {
+    url: `https://localhost:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+test('an agent of Node’s own class that somebody has made keeps its settings, with the contract on it', async () => {
+  await using origin = await secure()
+  const theirs = new https.Agent({ ca: tls.cert, minVersion: 'TLSv1.3', maxSockets: 7, timeout: 9_000 })
+  const onKeylog = vi.fn()
+  theirs.on('keylog', onKeylog)
+  https.globalAgent = theirs
+  try {
+    const undo = install({ keepAlive: 8_000 })
+    expect(https.globalAgent).toBeInstanceOf(DrainedHttpsAgent)
+    expect(https.globalAgent.maxSockets).toBe(7)
+    // What install() is told comes first.
+    expect(optionsOf(https.globalAgent)).toMatchObject({ minVersion: 'TLSv1.3', timeout: 8_000 })
+    const [response] = (await once(https.get(origin.url), 'response')) as [http.IncomingMessage]
+    expect(await response.toArray()).toEqual([Buffer.from('ok')])
+    expect(onKeylog).toHaveBeenCalled()
+    https.globalAgent.destroy()
+    undo()
+    expect(https.globalAgent).toBe(theirs)
+  } finally {
+    https.globalAgent = before.https
+  }
+})
+
+test('what somebody has set of Node’s own agents stays set, and nothing else of them', () => {
+  const agents = [http.globalAgent, https.globalAgent]
+  for (const agent of agents) Object.assign(agent, { maxSockets: 1_000, keepAlive: false, maxFreeSockets: 5 })
+  optionsOf(https.globalAgent).ca = tls.cert
+  try {
+    const undo = install()
+    for (const agent of [http.globalAgent, https.globalAgent]) {
+      expect(agent).toMatchObject({ maxSockets: 1_000, keepAlive: false, maxFreeSockets: 5 })
+      expect(optionsOf(agent).timeout).toBeUndefined()
+    }
+    expect(optionsOf(https.globalAgent).ca).toBe(tls.cert)
+    undo()
+    install({ connections: 3 })
+    expect(http.globalAgent.maxSockets).toBe(3)
+    install()()
+  } finally {
+    for (const agent of agents)
+      Object.assign(agent, { maxSockets: Infinity, keepAlive: true, maxFreeSockets: 256 })
+    delete optionsOf(https.globalAgent).ca
+  }
+  install()
+  expect(http.globalAgent).toMatchObject({ maxSockets: 128, keepAlive: true, maxFreeSockets: 256 })
+})
+
+test.each([
+  ['a method of its own', Object.assign(new http.Agent(), { createConnection: () => undefined })],
+  ['an option that ours does not know', new http.Agent({ nosuch: 1 } as http.AgentOptions)],
+])('an agent with %s is left alone', (_, theirs) => {
+  http.globalAgent = theirs
+  const undo = install()
+  expect(http.globalAgent).toBe(theirs)
+  undo()
   http.globalAgent = before.http
 })
 
