@@ -1,4 +1,6 @@
 /** Options of an agent for node:http: ours beside Node's. */
+import { InvalidOptionError } from '../errors.ts'
+import { agentsKnowProxies, proxiesNeed } from '../node-version.ts'
 import { anything, check, type Checks, object, text, withoutUndefined } from './check.ts'
 import { clientDefaults } from './clients.ts'
 import { type DrainOptions, type ResolvedDrain, resolveDrain } from './limits.ts'
@@ -27,6 +29,8 @@ export function resolveAgent<T extends object>(
     ...Object.fromEntries(nodeNames.map((name) => [name, anything])),
   }
   check('options', options, checks as unknown as Checks<T>)
+  if ((options as { proxyEnv?: object }).proxyEnv && !agentsKnowProxies())
+    throw new InvalidOptionError('proxyEnv', `Option proxyEnv cannot be used: ${proxiesNeed()}`)
   const { name = agentDefaults.name, drain, ...rest } = options
   return {
     name,

@@ -1,4 +1,6 @@
 /** Options of a whole process. */
+import { InvalidOptionError } from '../errors.ts'
+import { agentsKnowProxies, proxiesNeed } from '../node-version.ts'
 import { boolean, check, type Checks, withoutUndefined } from './check.ts'
 import { clientChecks, type ClientOptions, connectionOptions, refuse } from './clients.ts'
 import { resolveDrain, resolveQueue } from './limits.ts'
@@ -56,6 +58,9 @@ export function resolveInstall(options: InstallOptions = {}): ResolvedInstall {
   check('options', options, installChecks)
   resolveDrain(options.drain)
   resolveQueue(options.queue)
+  const { proxy, http = installDefaults.http } = options
+  if (http && proxy !== undefined && proxy !== false && !agentsKnowProxies())
+    throw new InvalidOptionError('proxy', `Option proxy cannot be combined with http: true: ${proxiesNeed()}`)
   return { ...installDefaults, ...withoutUndefined(options) }
 }
 

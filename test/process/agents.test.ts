@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test, vi } from 'vitest'
 import { install } from '../../src/index.ts'
 import { DrainedAgent, DrainedHttpsAgent } from '../../src/adapters/node-http.ts'
+import { installFrom } from '../../src/process/environment.ts'
 import { installOn } from '../../src/process/install.ts'
 import { tls } from '../support/h2.ts'
 import { createOrigin } from '../support/origin.ts'
@@ -83,6 +84,38 @@ test('options reach the agents', () => {
 test('what one agent refuses installs nothing', () => {
   expect(() => install({ tls: { nosuch: 1 } as never })).toThrow(/Unknown option nosuch/)
   expect(install({ http: false })).toHaveProperty('stats')
+})
+
+test.each([
+  ['22.20.0', false],
+  ['22.21.0', true],
+  ['23.11.1', false],
+  ['24.4.1', false],
+  ['24.5.0', true],
+  ['26.0.0', true],
+])('on Node %s, whose agents know proxies: %s, a proxy for node:http is used or refused', (node, isKnown) => {
+  const own = Object.getOwnPropertyDescriptor(process, 'versions') as PropertyDescriptor
+  Object.defineProperty(process, 'versions', { ...own, value: { ...process.versions, node } })
+  const isRefused = (run: () => unknown, option: string): void => {
+    const message = `${option} cannot be .*agents of node:http know proxies from Node 22.21 and 24.5 on; this is ${node}`
+    if (isKnown) expect(run).not.toThrow()
+    else expect(run).toThrow(new RegExp(message))
+  }
+  try {
+    const proxy = 'http://127.0.0.1:9'
+    isRefused(() => install({ proxy }), 'Option proxy')
+    install()()
+    isRefused(() => installFrom({ DRAINED_PROXY: 'env' }), 'DRAINED_PROXY')
+    install()()
+    isRefused(
+      () => new DrainedAgent({ proxyEnv: { HTTP_PROXY: proxy } } as http.AgentOptions),
+      'Option proxyEnv',
+    )
+    install({ proxy, http: false })()
+    install({ proxy: false })()
+  } finally {
+    Object.defineProperty(process, 'versions', own)
+  }
 })
 
 test('what is refused over an install from outside of the program leaves that one as it was', () => {
