@@ -1,4 +1,5 @@
 /** Options of a client: their types, defaults and checks, and which exclude each other. */
+import { isIP } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import type { Dispatcher } from 'undici'
 import { InvalidOptionError } from '../errors.ts'
@@ -33,7 +34,7 @@ import { type HedgeOptions, hedgeCheck, retryCheck, type Retry } from './retry.t
  */
 export type LeakMode = 'off' | 'sample' | 'all' | 'throw'
 
-/** Options of the sockets themselves, as `net.connect` takes them. */
+/** Options of the sockets themselves, as `net.connect` takes them; behind a proxy, of those to the proxy. */
 export interface ConnectOptions {
   /** Local address to connect from. */
   localAddress?: string
@@ -127,7 +128,7 @@ const isHttpUrl = (value: unknown): boolean => {
 }
 
 const connectChecks: Checks<ConnectOptions> = {
-  localAddress: text,
+  localAddress: { accepts: 'an IP address', ok: (value) => typeof value === 'string' && isIP(value) !== 0 },
   socketPath: text,
   autoSelectFamily: boolean,
   lookup: aFunction,

@@ -1,6 +1,14 @@
 /** Client options to an undici dispatcher: bounded, one request at a time on a connection, behind a proxy if asked. */
-import { Agent, type buildConnector, type Dispatcher, EnvHttpProxyAgent, Pool, ProxyAgent } from 'undici'
-import { clientDefaults, type ResolvedClient } from '../options.ts'
+import {
+  Agent,
+  type buildConnector,
+  type Dispatcher,
+  EnvHttpProxyAgent,
+  errors,
+  Pool,
+  ProxyAgent,
+} from 'undici'
+import { clientDefaults, type ConnectOptions, type ResolvedClient } from '../options.ts'
 import { margin } from './keep-alive.ts'
 
 /** The dispatcher these options describe, and whether it is ours to close. */
@@ -9,11 +17,44 @@ export function createAgent(options: ResolvedClient): { dispatcher: Dispatcher; 
   const { proxy = clientDefaults.proxy } = options
   const settings = poolOptions(options)
   if (proxy === false) return { dispatcher: new Agent(settings), owned: true }
-  // undici keeps the TLS options of the proxy itself apart; ours are meant for the origin behind it.
-  const requestTls = (options.tls ?? {}) as buildConnector.BuildOptions
-  if (proxy === 'env') return { dispatcher: new EnvHttpProxyAgent({ ...settings, requestTls }), owned: true }
-  return { dispatcher: new ProxyAgent({ ...settings, uri: String(proxy), requestTls }), owned: true }
+  const behind = { ...settings, ...proxyOptions(options) }
+  if (proxy === 'env') return { dispatcher: new EnvHttpProxyAgent(behind), owned: true }
+  return { dispatcher: new ProxyAgent({ ...behind, uri: String(proxy) }), owned: true }
 }
+
+/** undici does not heed `connect` behind a proxy: options of the way to the proxy and of the one in the tunnel are apart. */
+function proxyOptions({ tls = {}, connect = {}, timeout }: ResolvedClient): Partial<ProxyAgent.Options> {
+  const { connect: limit } = timeout
+  const tunnel = {
+    ...localAddressOf(connect),
+    ...(limit === undefined ? undefined : { headersTimeout: limit }),
+  }
+  return {
+    // Ours are meant for the origin behind it.
+    requestTls: tls as buildConnector.BuildOptions,
+    proxyTls: connect as buildConnector.BuildOptions,
+    ...(limit === undefined ? undefined : { connectTimeout: limit }),
+    clientFactory(proxy: URL, given: object): Dispatcher {
+      const pool = new Pool(proxy, { ...given, ...tunnel })
+      const connect = pool.connect.bind(pool) as (to: Dispatcher.ConnectOptions) => Promise<object>
+      return Object.assign(pool, {
+        connect: (to: Dispatcher.ConnectOptions) => connect(to).catch(throwUnmade),
+      }) as Dispatcher
+    },
+  }
+}
+
+/** A tunnel is part of a connection: one that is late is a connection that is. */
+function throwUnmade(error: Error): never {
+  if (!(error instanceof errors.HeadersTimeoutError)) throw error
+  throw Object.assign(new errors.ConnectTimeoutError('The proxy has not made the tunnel in time'), {
+    cause: error,
+  })
+}
+
+/** Of a pool, and not of the function that connects, which undici gives the pool's. */
+const localAddressOf = ({ localAddress }: ConnectOptions): { localAddress?: string } =>
+  localAddress === undefined ? {} : { localAddress }
 
 function poolOptions(options: ResolvedClient): Agent.Options {
   const { connections = clientDefaults.connections, keepAlive = clientDefaults.keepAlive } = options
@@ -30,6 +71,7 @@ function poolOptions(options: ResolvedClient): Agent.Options {
     allowH2: options.http2 ?? clientDefaults.http2,
     ...(options.maxOrigins === undefined ? undefined : { maxOrigins: options.maxOrigins }),
     ...(options.connectionLifetime === undefined ? undefined : { clientTtl: options.connectionLifetime }),
+    ...localAddressOf(options.connect ?? {}),
     connect: { ...options.tls, ...options.connect, ...connectTimeout } as NonNullable<
       Agent.Options['connect']
     >,
