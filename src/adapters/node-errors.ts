@@ -9,12 +9,18 @@ export interface AbortSignalLike {
   removeEventListener?: unknown
 }
 
-/** undici's codes for what has another name in Node. */
+/** undici's codes for what has another name in Node; whatever else has a code keeps it. */
 const codes: Readonly<Record<string, string>> = {
   UND_ERR_SOCKET: 'ECONNRESET',
   UND_ERR_CONNECT_TIMEOUT: 'ETIMEDOUT',
   UND_ERR_HEADERS_TIMEOUT: 'ETIMEDOUT',
   UND_ERR_BODY_TIMEOUT: 'ETIMEDOUT',
+}
+
+/** Node's code for a failure, if it has one. */
+export function nodeCode(error: Error): string | undefined {
+  const { code } = error as NodeJS.ErrnoException
+  return code === undefined ? undefined : (codes[code] ?? code)
 }
 
 /** The SDK's handler gives these the name by which it retries. */
@@ -27,7 +33,7 @@ const details = ['errno', 'syscall', 'address', 'port', 'hostname'] as const
  */
 export function asNodeError(error: Error): Error {
   const { code: given } = error as NodeJS.ErrnoException
-  const code = given === undefined ? undefined : (codes[given] ?? given)
+  const code = nodeCode(error)
   if (code === undefined || (code === given && !('syscall' in error) && !('errors' in error))) return error
   const [first] = error instanceof AggregateError ? (error.errors as Error[]) : [error]
   const told = new Error(error.message || first?.message, { cause: error }) as NodeJS.ErrnoException

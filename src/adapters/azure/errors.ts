@@ -1,17 +1,5 @@
 /** Failures as Azure SDKs know them: `RestError` with a code of Node's, which their retry policies look at, and `AbortError`. */
-
-/** Codes of undici by those of Node that mean the same; whatever else has a code keeps it. */
-const nodeCodes: Readonly<Record<string, string>> = {
-  UND_ERR_SOCKET: 'ECONNRESET',
-  UND_ERR_CONNECT_TIMEOUT: 'ETIMEDOUT',
-  UND_ERR_HEADERS_TIMEOUT: 'ETIMEDOUT',
-  UND_ERR_BODY_TIMEOUT: 'ETIMEDOUT',
-}
-
-function codeOf(error: Error): string | undefined {
-  const { code } = error as NodeJS.ErrnoException
-  return code === undefined ? undefined : (nodeCodes[code] ?? code)
-}
+import { nodeCode } from '../node-errors.ts'
 
 /** What the SDK's own client throws, word for word: programs compare it. */
 export const aborted = {
@@ -66,7 +54,7 @@ async function restError(message: string, code: string, request: object, cause: 
 /** A request that failed before its response. */
 export function sendError(error: Error, request: object): Promise<Error> | Error {
   if (error.name === 'AbortError') return error
-  const code = codeOf(error) ?? 'REQUEST_SEND_ERROR'
+  const code = nodeCode(error) ?? 'REQUEST_SEND_ERROR'
   // Of several addresses that all failed, the error has a code and no message.
   return restError(error.message || code, code, request, error)
 }
@@ -79,7 +67,7 @@ export function textError(error: Error, request: object): Promise<Error> | Error
 
 /** A body that broke off: Node says `aborted` whatever happened, and a retry policy finds no code in that. */
 export function bodyError(error: Error): Error {
-  const code = codeOf(error)
+  const code = nodeCode(error)
   if (code === (error as NodeJS.ErrnoException).code && code !== 'ECONNRESET') return error
   const message = code === 'ECONNRESET' ? 'aborted' : error.message
   return Object.assign(new Error(message, { cause: error }), { code })
