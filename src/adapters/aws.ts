@@ -219,11 +219,11 @@ class Call implements Dispatcher.DispatchHandler, QueueAware {
   }
 
   onResponseData(_: unknown, chunk: Buffer): void {
-    this.#body?.onData(chunk)
+    this.#body?.push(chunk)
   }
 
   onResponseEnd(): void {
-    this.#body?.onEnd()
+    this.#body?.end()
   }
 
   onResponseError(_: unknown, error: Error): void {

@@ -1,11 +1,11 @@
 /** Headers and body to the response an Azure SDK expects: nothing for HEAD, a stream where one was asked for, else text. */
 import { pipeline, type Readable, Transform } from 'node:stream'
 import { createGunzip, createInflate } from 'node:zlib'
+import { NodeBody } from '../node-body.ts'
 import { textError } from './errors.ts'
 import type { Exchange, Sink } from './exchange.ts'
 import { ResponseHeaders, type WireHeaders } from './headers.ts'
 import type { AzureRequest, Outgoing } from './request.ts'
-import { StreamEnd } from './stream.ts'
 import { TextSink, textOf } from './text.ts'
 
 /** The answer to a request, in the shape of that request. */
@@ -58,7 +58,8 @@ export function answer<R extends AzureRequest>(
       else void rejectWith(error)
     })
   }
-  const { end, stream } = StreamEnd.open(exchange.controller, outgoing.isCompat ? early : 0, exchange.done)
+  const end = new NodeBody(exchange.controller, exchange.done, outgoing.isCompat ? early : 0)
+  const stream = end.open()
   const decoded = decoder === undefined ? stream : through(stream, decoder)
   const body = onProgress === undefined ? decoded : through(decoded, reporting(onProgress))
   if (isStreamed) resolve({ ...response, readableStreamBody: body })
