@@ -32,7 +32,7 @@ function proxyOptions({ tls = {}, connect = {}, timeout }: ResolvedClient): Part
   return {
     // Ours are meant for the origin behind it.
     requestTls: tls as buildConnector.BuildOptions,
-    proxyTls: connect as buildConnector.BuildOptions,
+    proxyTls: connect,
     ...(limit === undefined ? undefined : { connectTimeout: limit }),
     clientFactory(proxy: URL, given: object): Dispatcher {
       const pool = new Pool(proxy, { ...given, ...tunnel })

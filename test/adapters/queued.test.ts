@@ -35,7 +35,7 @@ const adapters: Record<string, (client: Client, port: number) => Send> = {
     }
   },
   azure(client, port) {
-    const { sendRequest } = azureHttpClient(client)
+    const httpClient = azureHttpClient(client)
     return async ({ method, body, timeout = 0, abortSignal } = {}) => {
       const request = createPipelineRequest({
         url: `http://127.0.0.1:${port}/`,
@@ -47,7 +47,7 @@ const adapters: Record<string, (client: Client, port: number) => Send> = {
         ...(body && { body: () => body }),
         ...(abortSignal && { abortSignal }),
       })
-      return (await sendRequest(request)).readableStreamBody as Readable
+      return (await httpClient.sendRequest(request)).readableStreamBody as Readable
     }
   },
 }

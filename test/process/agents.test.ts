@@ -107,10 +107,7 @@ test.each([
     install()()
     isRefused(() => installFrom({ DRAINED_PROXY: 'env' }), 'DRAINED_PROXY')
     install()()
-    isRefused(
-      () => new DrainedAgent({ proxyEnv: { HTTP_PROXY: proxy } } as http.AgentOptions),
-      'Option proxyEnv',
-    )
+    isRefused(() => new DrainedAgent({ proxyEnv: { HTTP_PROXY: proxy } }), 'Option proxyEnv')
     install({ proxy, http: false })()
     install({ proxy: false })()
   } finally {

@@ -267,26 +267,17 @@ test('headers of the connection and Expect are not sent; what undici would refus
 })
 
 test('headers of a response come as with the SDK’s own handler: of what means nothing in a list the first', async () => {
-  const lines = [
-    'HTTP/1.1 503 Slow Down',
-    ...[
-      'retry-after: 1',
-      'retry-after: 2',
-      'etag: "a"',
-      'etag: "b"',
-      'content-type: a/b',
-      'content-type: c/d',
-    ],
-    ...[
-      'last-modified: x',
-      'last-modified: y',
-      'location: /1',
-      'location: /2',
-      'x-amz-meta-a: 1',
-      'x-amz-meta-a: 2',
-    ],
-    ...['set-cookie: a=1', 'set-cookie: b=2', 'vary: a', 'vary: b', 'content-length: 0'],
+  const twice = [
+    'retry-after',
+    'etag',
+    'content-type',
+    'last-modified',
+    'location',
+    'x-amz-meta-a',
+    'set-cookie',
   ]
+  const fields = twice.flatMap((name) => [`${name}: 1`, `${name}: 2`])
+  const lines = ['HTTP/1.1 503 Slow Down', ...fields, 'content-length: 0']
   const seen: unknown[] = []
   for (const handler of handlers) {
     await using origin = await createOrigin((_, reply) => reply.write(`${lines.join('\r\n')}\r\n\r\n`))
