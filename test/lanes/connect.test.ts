@@ -99,7 +99,7 @@ for (const [way, through] of Object.entries(ways)) {
   for (const [what, proxyOf, url] of [
     [
       'a proxy that never answers the handshake',
-      (at: Rig) => `https://127.0.0.1:${at.port}`,
+      (at: Rig) => `https://localhost:${at.port}`,
       'http://nowhere.invalid/',
     ],
     [
