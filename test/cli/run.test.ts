@@ -310,7 +310,7 @@ test('a page that cannot be written is said, and changes nothing else', async ()
   )
   const { code, stderr } = await run(['--html', page, file])
   expect(code).toBe(0)
-  expect(stderr).toContain('drained: no report: ENOENT')
+  expect(stderr).toContain('drained: no page: ENOENT')
 })
 
 test.each([
