@@ -117,6 +117,8 @@ async function watch(doctor: Doctor, { interval, count, json: isJson }: Asked): 
     for (let look = 1; ; look++) {
       const diagnosis = await doctor.examine(stop.signal)
       verdict = diagnosis.verdict
+      // Whoever reads this may leave, which ends us.
+      process.exitCode = exitCodes[verdict]
       show(diagnosis)
       if (look >= count) break
       await wait(interval, undefined, { signal: stop.signal })

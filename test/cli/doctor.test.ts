@@ -249,6 +249,15 @@ time.sleep(60)`
     expect([`0 Process ${pid} has ended.\n`, `66 There is no process ${pid}\n`]).toContain(`${end} ${stderr}`)
   }, 60_000)
 
+  test('--watch whose reader has had enough ends with the verdict of its last look', async () => {
+    const port = await listening(large())
+    const { pid } = await patient('leaky', '127.0.0.1', port, 20)
+    const args = [main, 'doctor', String(pid), '--watch', '--interval', '0.1']
+    const watching = kept(spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }))
+    watching.stdout.once('data', () => watching.stdout.destroy())
+    expect(await new Promise((resolve) => watching.once('exit', resolve))).toBe(2)
+  }, 60_000)
+
   test.skipIf(!has('script', '--version'))(
     'on a terminal there is colour, unless NO_COLOR is set',
     async () => {
