@@ -82,7 +82,7 @@ export interface ConnectionEvent {
   readonly protocol: '1.1' | '2'
   /** Requests it has carried so far. */
   readonly requests: number
-  /** True when it was reset because its body was not worth draining. */
+  /** True when it was reset: its body was not worth draining, or its request was aborted. */
   readonly reset: boolean
   /** Milliseconds since it carried its first request. */
   readonly duration: number
@@ -191,7 +191,7 @@ export interface Holder {
   readonly method: string
   /** Of the oldest, redacted. */
   readonly path: string
-  /** Milliseconds of the oldest: since its headers, or since it was sent. */
+  /** Milliseconds of the oldest: since its headers, or since its call, waiting included. */
   readonly age: number
   /** Bytes received of their bodies together. */
   readonly received: number

@@ -7,7 +7,7 @@ import { measures } from '../src/adapters/metrics/measures.ts'
 import { timings } from '../src/adapters/metrics/timings.ts'
 import { clientDefaults, drainDefaults, installDefaults, queueDefaults } from '../src/options.ts'
 import { backoffDefaults, budgetDefaults, retryDefaults } from '../src/options/retry.ts'
-import { variables } from '../src/process/environment.ts'
+import { variables } from '../src/process/variables.ts'
 import { decide } from '../src/wire/decision.ts'
 
 const root = path.join(import.meta.dirname, '..')

@@ -65,6 +65,11 @@ export function read(args: readonly string[], options: ParseArgsOptionsConfig): 
       throw new UsageError(`${token.rawName} is not an option; accepted are ${names(options)}`)
     if (type === 'string' && (token.value === undefined || token.value === ''))
       throw new UsageError(`${token.rawName} needs a value, as in ${token.rawName}=VALUE`)
+    // Rather an option whose value was forgotten than a value that looks like one; "-" alone is a file.
+    if (type === 'string' && token.inlineValue === false && /^-./.test(token.value))
+      throw new UsageError(
+        `${token.rawName} needs a value, as in ${token.rawName}=VALUE, got ${quote(token.value)}`,
+      )
     if (type === 'boolean' && token.value !== undefined)
       throw new UsageError(`${token.rawName} takes no value, got ${quote(token.value)}`)
     values[token.name] = token.value ?? true

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { CliError, type Command, exitCodes, numberOf, read, UsageError } from './command.ts'
 import { type Diagnosis, Doctor } from './doctor/diagnosis.ts'
 import { keyOf, lineOf, report } from './doctor/report.ts'
-import { round, roundReport } from './doctor/round.ts'
+import { type Round, round, roundReport } from './doctor/round.ts'
 import type { Verdict } from './doctor/verdict.ts'
 import { lineWidth } from './text.ts'
 
@@ -19,7 +19,7 @@ that may be looked at. Only looks; Linux only; any program, Node or not. Needs t
   --help
 
 Exit codes: 0 healthy, 1 warning, 2 sick (with --watch: at the last look), 64 arguments, 66 no such process,
-69 not Linux, 70 failed, 77 not permitted`
+69 not Linux, 70 failed, 77 not permitted (without a pid: nothing was found to look at, and some may not be)`
 
 const options = {
   watch: { type: 'boolean' },
@@ -51,7 +51,8 @@ async function run(args: readonly string[]): Promise<number> {
       `drained doctor reads /proc, which only Linux has; this is ${process.platform}. netstat -an shows the same sockets.`,
       exitCodes.unavailable,
     )
-  return exitCodes[await diagnose(asked)]
+  const verdict = await diagnose(asked)
+  return verdict === 'unknown' ? exitCodes.notPermitted : exitCodes[verdict]
 }
 
 function parse(args: readonly string[]): Asked | undefined {
@@ -77,7 +78,7 @@ function parse(args: readonly string[]): Asked | undefined {
   return asked
 }
 
-async function diagnose(asked: Asked): Promise<Verdict> {
+async function diagnose(asked: Asked): Promise<Round['verdict']> {
   if (asked.pid !== undefined && asked.watch) return watch(new Doctor(asked.pid), asked)
   if (asked.pid !== undefined) {
     const diagnosis = await new Doctor(asked.pid).examine()
@@ -116,6 +117,8 @@ async function watch(doctor: Doctor, { interval, count, json: isJson }: Asked): 
     for (let look = 1; ; look++) {
       const diagnosis = await doctor.examine(stop.signal)
       verdict = diagnosis.verdict
+      // Whoever reads this may leave, which ends us.
+      process.exitCode = exitCodes[verdict]
       show(diagnosis)
       if (look >= count) break
       await wait(interval, undefined, { signal: stop.signal })

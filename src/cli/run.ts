@@ -5,6 +5,8 @@
 import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
+import { InvalidOptionError } from '../errors.ts'
+import { optionsIn } from '../process/variables.ts'
 import { CliError, type Command, exitCodes, quote, read, UsageError } from './command.ts'
 import { type ReportOptions, urlWith } from '../report/preload-options.ts'
 
@@ -20,7 +22,7 @@ Options, before the program:
 
 Flags of Node go in NODE_OPTIONS, options of drained in the environment, as in DRAINED_CONNECTIONS=64 drained run app.js
 
-Exit codes: the program's, or its signal; 64 if the arguments are wrong.`
+Exit codes: the program's, or its signal; 64 if the arguments or a DRAINED_ variable are wrong.`
 
 const options = {
   html: { type: 'string' },
@@ -33,11 +35,15 @@ export const run: Command = {
   async run(args) {
     const parsed = parseRun(args)
     if (parsed.html !== undefined) refuseUnwritable(parsed.html)
-    return process.execve === undefined
+    refuseWrongVariables(process.env)
+    return process.execve === undefined || cannotBecome.includes(process.platform)
       ? startChild(parsed)
       : become(parsed, (...to) => process.execve?.(...to))
   },
 }
+
+/** There `process.execve` is a function, too, which throws (ERR_FEATURE_UNAVAILABLE_ON_PLATFORM). */
+const cannotBecome: readonly string[] = ['win32', 'os400']
 
 export interface RunOptions {
   readonly print: ReportOptions['print']
@@ -72,14 +78,26 @@ export function parseRun(args: readonly string[]): RunOptions {
  * @throws UsageError
  */
 export function refuseUnwritable(file: string): void {
+  const isFolder = (name: string): boolean => fs.existsSync(name) && fs.statSync(name).isDirectory()
   const folder = path.dirname(path.resolve(file))
-  if (!fs.existsSync(folder)) throw new UsageError(`--html ${quote(file)}: there is no such folder`)
-  if (fs.existsSync(file) && fs.statSync(file).isDirectory())
-    throw new UsageError(`--html needs a file, and ${quote(file)} is a folder`)
+  if (!isFolder(folder)) throw new UsageError(`--html ${quote(file)}: there is no such folder`)
+  if (isFolder(file)) throw new UsageError(`--html needs a file, and ${quote(file)} is a folder`)
   try {
     fs.accessSync(fs.existsSync(file) ? file : folder, fs.constants.W_OK)
   } catch (error) {
     throw new UsageError(`--html ${quote(file)} cannot be written: ${(error as Error).message}`)
+  }
+}
+
+/**
+ * The program would refuse them as well, but as an error of its own.
+ * @throws UsageError
+ */
+function refuseWrongVariables(environment: NodeJS.ProcessEnv): void {
+  try {
+    optionsIn(environment)
+  } catch (error) {
+    throw error instanceof InvalidOptionError ? new UsageError(error.message) : error
   }
 }
 
@@ -101,12 +119,13 @@ function become(options: RunOptions, replace: Replace): never {
   throw new CliError('drained run: the program could not be started', exitCodes.failed)
 }
 
-/** On Windows, which cannot do that. What the console sends, it sends to the child, too. */
+/** Where it cannot. What a console sends, it sends to the child, too: Ctrl-C, and on Windows that it is closed (SIGHUP). */
 async function startChild(options: RunOptions): Promise<number> {
   const args = argumentsOf(options, { parent: process.pid })
   const child = spawn(process.execPath, args, { stdio: 'inherit' })
-  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => child.kill(signal))
-  process.on('SIGINT', () => {})
+  const ofConsole = process.platform === 'win32' ? ['SIGINT', 'SIGHUP'] : ['SIGINT']
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const)
+    process.on(signal, () => ofConsole.includes(signal) || child.kill(signal))
   const { promise, resolve, reject } = Promise.withResolvers<number>()
   child.once('error', reject)
   child.once('exit', (code, signal) => {

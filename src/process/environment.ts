@@ -1,75 +1,14 @@
-/** The options of install() as environment variables, checked like options, with the name of the variable in every error. */
-import { InvalidOptionError } from '../errors.ts'
-import { nearest } from '../options/check.ts'
+/** install() with the options that environment variables hold. */
 import type { InstallOptions } from '../options.ts'
 import { type Installed, installOn } from './install.ts'
-
-type Read = (text: string) => unknown
-
-/** What is no number stays text, which the check of the option refuses. */
-const number: Read = (text) => (/^\d+$/.test(text) ? Number(text) : text)
-const boolean: Read = (text) => ({ true: true, 1: true, false: false, 0: false })[text] ?? text
-const proxy: Read = (text) => (text === 'false' ? false : text)
-
-interface Variable {
-  /** Path of the option. */
-  readonly option: string
-  readonly read: Read
-}
-
-/** Every variable there is. */
-export const variables: { readonly [name: string]: Variable } = {
-  DRAINED_FETCH: { option: 'fetch', read: boolean },
-  DRAINED_HTTP: { option: 'http', read: boolean },
-  DRAINED_CONNECTIONS: { option: 'connections', read: number },
-  DRAINED_MAX_ORIGINS: { option: 'maxOrigins', read: number },
-  DRAINED_KEEP_ALIVE: { option: 'keepAlive', read: number },
-  DRAINED_CONNECTION_LIFETIME: { option: 'connectionLifetime', read: number },
-  DRAINED_HTTP2: { option: 'http2', read: boolean },
-  DRAINED_PROXY: { option: 'proxy', read: proxy },
-  DRAINED_READ_AHEAD: { option: 'drain.readAhead', read: number },
-  DRAINED_MEMORY: { option: 'drain.memory', read: number },
-  DRAINED_MAX_BYTES: { option: 'drain.maxBytes', read: number },
-  DRAINED_MAX_TIME: { option: 'drain.maxTime', read: number },
-  DRAINED_STALL: { option: 'drain.stall', read: number },
-  DRAINED_QUEUE_WARN: { option: 'queue.warn', read: number },
-  DRAINED_LEAKS: { option: 'leaks', read: (text) => text },
-}
+import { byVariable, optionsIn } from './variables.ts'
 
 /**
  * @param defaults in the place of the usual ones, from outside of the program
  * @throws InvalidOptionError naming the variable; an unknown one that begins with DRAINED_ is refused
  */
 export function installFrom(environment: NodeJS.ProcessEnv, defaults?: InstallOptions): Installed {
-  const options = readOptions(environment)
-  try {
-    return installOn(options, defaults)
-  } catch (error) {
-    if (!(error instanceof InvalidOptionError)) throw error
-    const [name] = Object.entries(variables).find(([, { option }]) => option === error.option) ?? []
-    if (name === undefined) throw error
-    throw new InvalidOptionError(name, error.message.replace(`Option ${error.option}`, name))
-  }
-}
-
-/** A variable that is empty is not set. */
-export function readOptions(environment: NodeJS.ProcessEnv): InstallOptions {
-  const options: Record<string, unknown> = {}
-  for (const [name, text] of Object.entries(environment)) {
-    if (!name.startsWith('DRAINED_') || text === undefined) continue
-    const variable = Object.hasOwn(variables, name) ? variables[name] : undefined
-    if (variable === undefined) {
-      const known = Object.keys(variables)
-      throw new InvalidOptionError(
-        name,
-        `Unknown environment variable ${name}: did you mean ${nearest(name, known)}? Known: ${known.join(', ')}`,
-      )
-    }
-    if (text === '') continue
-    const value = variable.read(text)
-    const [first = '', second] = variable.option.split('.')
-    if (second === undefined) options[first] = value
-    else options[first] = { ...(options[first] as object | undefined), [second]: value }
-  }
-  return options
+  const options = optionsIn(environment)
+  // A dispatcher that somebody has set before refuses options that are well elsewhere.
+  return byVariable(() => installOn(options, defaults))
 }

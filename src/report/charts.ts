@@ -160,7 +160,8 @@ export function ticksTo(most: number): number[] {
 
 /** Times that are easy to read, from 0 to what is not beyond `end`. */
 export function timesTo(end: number): number[] {
-  const step = stepFor(end)
+  // What is labelled in minutes has whole ones.
+  const step = end < 120 ? stepFor(end) : 60 * Math.max(1, stepFor(end / 60))
   return Array.from({ length: Math.floor(end / step) + 1 }, (_, i) => i * step)
 }
 

@@ -29,11 +29,15 @@ export function atEnd(report: (how: string) => void): void {
     stop()
     process.kill(process.pid, signal)
   }
+  let isMoving = false
   const rearm = (event: string | symbol, listener: unknown): void => {
-    // Node lets go of a signal when the last listener it can see is gone.
-    if (!isOurs(event) || listener === onSignal || process.listenerCount(event) > 0) return
+    if (!isOurs(event) || isMoving) return
+    // Node lets go of a signal when the last listener it can see is gone; and removeAllListeners takes ours, too.
+    if (listener !== onSignal && process.listenerCount(event) > 0) return
+    isMoving = true
     process.removeListener(event, onSignal)
     process.prependListener(event, onSignal)
+    isMoving = false
   }
   const stop = (): void => {
     process.removeListener('removeListener', rearm)

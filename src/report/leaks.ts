@@ -29,25 +29,33 @@ export class Leaks {
     } else this.#sites.set(key, { ...leak, count: Math.max(before, leak.count) })
   }
 
-  all(readLine: (site: CallSite) => string | undefined = readSource): LeakReport[] {
-    return [...this.#sites.values()]
-      .toSorted((a, b) => b.count - a.count)
-      .map(({ site, ...leak }) => ({
-        ...leak,
-        source: site === undefined ? undefined : readLine(site),
-      }))
+  all(read: (file: string) => readonly string[] = linesOf): LeakReport[] {
+    const leaks = [...this.#sites.values()].toSorted((a, b) => b.count - a.count)
+    const sources = new Map<CallSite, string | undefined>()
+    // Each file once, and one at a time: a bundle is large, and may have all the places.
+    const sites = leaks.map(({ site }) => site).filter((site) => site !== undefined)
+    for (const [file, there] of Map.groupBy(sites, (site) => site.file)) {
+      const lines = read(file)
+      for (const site of there) sources.set(site, lineIn(lines, site.line))
+    }
+    return leaks.map(({ site, ...leak }) => ({ ...leak, source: site && sources.get(site) }))
   }
 }
 
-/** The line of source at a call site, trimmed; undefined where there is none to read. Never throws. */
-export function readSource({ file, line }: CallSite): string | undefined {
+/** Of a path or URL; none where there is none to read. Never throws, and never waits, as whoever reads a pipe does. */
+export function linesOf(file: string): readonly string[] {
   try {
     const name = file.startsWith('file:') ? fileURLToPath(file) : file
-    if (fs.statSync(name).size > mostBytes) return undefined
-    const text = fs.readFileSync(name, 'utf8').split('\n')[line - 1]?.trim()
-    if (text === undefined || text === '') return undefined
-    return text.length > mostSource ? `${text.slice(0, mostSource)}…` : text
+    const stat = fs.statSync(name)
+    return stat.isFile() && stat.size <= mostBytes ? fs.readFileSync(name, 'utf8').split('\n') : []
   } catch {
-    return undefined
+    return []
   }
+}
+
+/** Trimmed; undefined if there is nothing in it. */
+export function lineIn(lines: readonly string[], line: number): string | undefined {
+  const text = lines[line - 1]?.trim()
+  if (text === undefined || text === '') return undefined
+  return text.length > mostSource ? `${text.slice(0, mostSource)}…` : text
 }

@@ -83,7 +83,7 @@ function tiles(report: Report): Markup {
     ['requests', number(requests), total.retries > 0 ? plural(total.retries, 'retry', 'retries') : 'sent'],
     ['connections', number(sockets.opened), `at most ${number(sockets.most)} at once`],
     ['reused', number(sockets.reused), 'found one open'],
-    ['reset', number(sockets.reset), 'not worth draining'],
+    ['reset', number(sockets.reset), 'aborted, or not worth draining'],
     ['bodies', number(ended), `${number(ended - countOf(bodies.read))} not read`],
     ['forgotten', number(leaked), leaks.length === 0 ? 'none found' : `or more, at ${placesOf(report)}`],
   ]

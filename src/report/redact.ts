@@ -5,12 +5,13 @@ import { redactUrl } from '../events.ts'
 const names =
   'authorization|signature|sig|token|secret|passw(?:or)?d|passphrase|pwd|credentials?|(?:access|account|api|shared|private|secret|subscription|functions)[-_]?key(?:[-_]?id)?|key|auth|jwt|assertion|sas|pass'
 
+/** Each in a time that grows with the text, and not with its square: whoever sends a path may make it long. */
 const patterns: readonly [RegExp, string | ((...parts: string[]) => string)][] = [
   // Before the URLs, which may hold one.
   [/\b(bearer|basic|digest|sharedkey(?:lite)?|aws4-hmac-sha256|negotiate)(\s+)[^'"`\s,;)]+/gi, '$1$2***'],
-  [/\b[a-z][a-z0-9+.-]*:\/\/[^\s'"`<>]*/gi, (url) => redactUserInfo(redactUrl(url))],
+  [/[a-z][a-z0-9+.-]{0,40}:\/\/[^\s'"`<>]*/gi, (url) => redactUserInfo(redactUrl(url))],
   // A query without its URL.
-  [/(?<=[?&])[^=&\s'"`]+=[^&\s'"`]*/g, (pair) => redactUrl(`?${pair}`).slice(1)],
+  [/(?<=[?&])[^=&?\s'"`]+=[^&\s'"`]*/g, (pair) => redactUrl(`?${pair}`).slice(1)],
   // `token = 'abc'`, `"x-api-key": "abc"`, `AccountKey=abc;`
   [
     new RegExp(
@@ -24,7 +25,7 @@ const patterns: readonly [RegExp, string | ((...parts: string[]) => string)][] =
     '$1***',
   ],
   // JSON Web Tokens, AWS access keys, and tokens that say what they are.
-  [/\beyJ[\w-]+\.[\w-]+\.?[\w-]*/g, '***'],
+  [/(?<![\w-])eyJ[\w-]+\.[\w-]+\.?[\w-]*/g, '***'],
   [/\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g, '***'],
   [/\b(?:gh[pousr]_|github_pat_|xox[abprs]-|sk-|glpat-|npm_)[\w-]{10,}/g, '***'],
 ]
@@ -49,5 +50,5 @@ export function redactAll<T>(value: T): T {
 
 /** A password may hold a slash or a question mark that nobody has encoded: up to the last `@` of what has a colon before it. */
 function redactUserInfo(url: string): string {
-  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^@\s/?#]*:[^@\s]*@/i, '$1***@')
+  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^@:\s/?#]*:[^@\s]*@/i, '$1***@')
 }

@@ -32,7 +32,7 @@ export function textReport(report: Report): string {
   const lines = [
     '',
     `drained: ${report.program}, ${duration(report.seconds * 1_000)}, ${report.ended} (pid ${report.pid}, Node ${report.node})`,
-    ...(total.waits.count === 0
+    ...(origins.length === 0
       ? ['  no request that drained has seen']
       : summary(total).map((line) => `  ${line}`)),
   ]

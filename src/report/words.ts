@@ -74,11 +74,12 @@ export const hintOf = ({ leaks, hasNodeFetch }: Report): string | undefined =>
 /** Where bodies were forgotten: only what was captured counts as a call site. */
 export function placesOf({ leaks, moreLeaks }: Report): string {
   const sites = leaks.filter(({ callSite }) => callSite !== undefined).length
-  const others =
-    moreLeaks > 0
-      ? plural(moreLeaks, 'more place')
-      : sites < leaks.length && `${sites > 0 ? 'others that were' : 'call sites'} not captured`
-  return [sites > 0 && plural(sites, 'call site'), others].filter((each) => each !== false).join(' and ')
+  const places = [
+    sites > 0 && plural(sites, 'call site'),
+    sites < leaks.length && `${sites > 0 ? 'others that were' : 'call sites'} not captured`,
+    moreLeaks > 0 && plural(moreLeaks, 'more place'),
+  ].filter((each) => each !== false)
+  return [places.slice(0, -1).join(', '), ...places.slice(-1)].filter((each) => each !== '').join(' and ')
 }
 
 export const requestOf = ({ method, origin, path, status }: LeakReport): string =>

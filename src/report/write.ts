@@ -9,15 +9,17 @@ import { textReport } from './text.ts'
 const patience = 1_000
 
 export function write(make: () => Report, { print, html }: ReportOptions): void {
+  let what = 'report'
   try {
     const report = make()
     if (print === 'text') writeError(textReport(report))
     if (print === 'json') writeError(`${JSON.stringify(report)}\n`)
     if (html === undefined) return
+    what = 'page'
     fs.writeFileSync(html, pageReport(report))
     if (print === 'text') writeError(`\n  page: ${html}\n`)
   } catch (error) {
-    writeError(`drained: no report: ${error instanceof Error ? error.message : String(error)}\n`)
+    writeError(`drained: no ${what}: ${error instanceof Error ? error.message : String(error)}\n`)
   }
 }
 

@@ -249,6 +249,15 @@ time.sleep(60)`
     expect([`0 Process ${pid} has ended.\n`, `66 There is no process ${pid}\n`]).toContain(`${end} ${stderr}`)
   }, 60_000)
 
+  test('--watch whose reader has had enough ends with the verdict of its last look', async () => {
+    const port = await listening(large())
+    const { pid } = await patient('leaky', '127.0.0.1', port, 20)
+    const args = [main, 'doctor', String(pid), '--watch', '--interval', '0.1']
+    const watching = kept(spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }))
+    watching.stdout.once('data', () => watching.stdout.destroy())
+    expect(await new Promise((resolve) => watching.once('exit', resolve))).toBe(2)
+  }, 60_000)
+
   test.skipIf(!has('script', '--version'))(
     'on a terminal there is colour, unless NO_COLOR is set',
     async () => {
@@ -277,13 +286,57 @@ time.sleep(60)`
         .then(() => new Doctor(1).examine())
         .catch((error: unknown) => error as CliError)
       expect(refused).toMatchObject({ exitCode: 77 })
-      expect((refused as CliError).message).toMatch(
-        /^The open files of process 1 \(.+\) may not be read: .* root/,
-      )
+      expect((refused as CliError).message).toMatch(/^Process 1 \(.+\) may not be looked at: .* root/)
     } finally {
       if (isRoot) process.seteuid?.(0)
     }
   })
+
+  /** As nobody, where the only other process is root's, and its number is 2; all ends with the command. */
+  const asNobody = (hidepid: number, ...args: string[]) =>
+    command('unshare', [
+      '--mount',
+      '--pid',
+      '--fork',
+      'sh',
+      '-c',
+      `sleep 60 >/dev/null 2>&1 & mount -t proc -o hidepid=${hidepid} proc /proc && exec "$@"`,
+      'sh',
+      'setpriv',
+      '--reuid=65534',
+      '--regid=65534',
+      '--clear-groups',
+      ...(args.length === 0 ? ['true'] : [process.execPath, main, ...args]),
+    ])
+  const whyNobody = async (hidepid: number): Promise<string | undefined> => {
+    const { code, stderr } = await asNobody(hidepid)
+    return code === 0 ? undefined : `it takes root, unshare, mount and setpriv: ${stderr}`
+  }
+
+  test.for<[number, RegExp]>([
+    [0, /may be looked at has a TCP connection.*\n1 more may not be looked at/],
+    [1, /may be looked at has a TCP connection.*\n1 more may not be looked at/],
+    [2, /may be looked at has a TCP connection.*\nOther processes may be hidden: .* hidepid/],
+  ])(
+    'where /proc has hidepid=%i, processes of others are there and may not be looked at',
+    async ([hidepid, says], { skip }) => {
+      const why = await whyNobody(hidepid)
+      skip(why !== undefined, why)
+      const one = await asNobody(hidepid, 'doctor', '2')
+      expect(one).toMatchObject({ code: 77, stdout: '' })
+      expect(one.stderr).toMatch(/^Process 2 .*may not be looked at: .* root/)
+      expect(await asNobody(hidepid, 'doctor', '3333')).toMatchObject({
+        code: 66,
+        stderr: 'There is no process 3333\n',
+      })
+      // A check that has seen nothing has not found anything healthy.
+      const all = await asNobody(hidepid, 'doctor')
+      expect(all).toMatchObject({ code: 77, stderr: '' })
+      expect(all.stdout).toMatch(says)
+      const json = await asNobody(hidepid, 'doctor', '--json')
+      expect(JSON.parse(json.stdout)).toMatchObject({ verdict: 'unknown', processes: [] })
+    },
+  )
 
   test.skipIf(process.geteuid?.() !== 0)('a user may look at the processes of that user', async () => {
     const child = kept(spawn('sleep', ['60'], { uid: 65_534, gid: 65_534, stdio: 'ignore' }))

@@ -35,6 +35,24 @@ test.each([
   expect(reportIn(stderr).ended).toBe(`exit code ${plain.code}`)
 })
 
+test.each([
+  ['nobody listened', ''],
+  ['it listened', `process.on('SIGTERM', () => {}); process.prependListener('SIGTERM', () => {});`],
+])(
+  'a program that removes all listeners of a signal, where %s, ends by it, and is reported',
+  async (_, source) => {
+    const file = program(
+      'removes-all.cjs',
+      `${source} process.removeAllListeners('SIGTERM')
+setInterval(() => {}, 1000)
+process.kill(process.pid, 'SIGTERM')`,
+    )
+    const { code, signal, stderr } = await run(['--json', file])
+    expect({ code, signal }).toEqual({ code: null, signal: 'SIGTERM' })
+    expect(reportIn(stderr).ended).toBe('SIGTERM')
+  },
+)
+
 test('a signal that a program emits to itself ends nothing, whoever listens', async () => {
   const file = program(
     'prompt.cjs',

@@ -86,8 +86,9 @@ describe('arithmetic', () => {
     // 80 at work and 75 held are more than 128, though each alone is less.
     const both = { rate: 100, latency: 0.8, unread: 0.5, hold: 1.5, connections: 128 }
     expect(needOf(load(both)).capacity).toBeCloseTo(128 / (0.8 + 0.5 * 1.5))
+    // 82.6, rounded down: a most is none if it is too much.
     expect(warned(both)).toContain(
-      'carries at most 83 calls a second; the queue grows without end. It needs 182.',
+      'carries at most 82 calls a second; the queue grows without end. It needs 182.',
     )
     expect(warned({ ...both, connections: 170 })).toContain('is 92 % busy')
     expect(warned({ ...both, connections: 1_000 })).not.toContain('pool of')
@@ -124,6 +125,11 @@ describe('arithmetic', () => {
       '24 hours',
       '365 days',
     ])
+  })
+
+  test("a NAT gateway of Azure's has 64,512 ports, and takes 50,000 of them to one endpoint", () => {
+    const gateway = supplies.find(({ name }) => name.startsWith('Azure NAT'))
+    expect(gateway?.ports).toBe(50_000)
   })
 
   test('docs/ports.md has every supply', () => {

@@ -3,7 +3,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, test, vi } from 'vitest'
-import { parseRun } from '../../src/cli/run.ts'
+import { parseRun, refuseUnwritable } from '../../src/cli/run.ts'
 import { createOrigin } from '../support/origin.ts'
 import { serveShapes } from '../support/shapes.ts'
 import { until } from '../support/until.ts'
@@ -150,18 +150,39 @@ fork(__filename, ['child']).once('exit', () => new Worker('process.exit(0)', { e
   expect(stderr.match(/drained: /g)).toHaveLength(1)
 })
 
-test('where a process cannot become another one, the program is a child: its exit code and its signals are passed on', async () => {
+test.each([
+  ['Node cannot', 'process.execve=undefined'],
+  // Where it is there, and throws.
+  ['Windows cannot', `Object.defineProperty(process,'platform',{value:'win32'});process.execve=()=>missing`],
+  ['IBM i cannot', `Object.defineProperty(process,'platform',{value:'os400'});process.execve=()=>missing`],
+])(
+  'where %s become another process, the program is a child: its exit code and its signals are passed on',
+  async (_, code) => {
+    await using origin = await createOrigin(serveShapes)
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${code}` }
+    const ran = await run([calls, origin.url, 'exit'], '', env)
+    expect(ran.code, ran.stderr).toBe(7)
+    expect(ran.stderr.match(/15 requests on/g)).toHaveLength(1)
+    const running = start([calls, origin.url, 'wait'], '', env)
+    await until(() => running.stdout().includes('ready'), 'the program is ready', 30_000)
+    running.child.kill('SIGTERM')
+    const ended = await running.ended
+    expect(ended.signal).toBe('SIGTERM')
+    expect(ended.stderr).toContain(', SIGTERM (pid')
+  },
+)
+
+test('on Windows the console tells the program itself that it is closed: it is not told twice', async () => {
   await using origin = await createOrigin(serveShapes)
-  const env = { NODE_OPTIONS: '--import=data:text/javascript,process.execve=undefined' }
-  const { code, stderr } = await run([calls, origin.url, 'exit'], '', env)
-  expect(code).toBe(7)
-  expect(stderr.match(/15 requests on/g)).toHaveLength(1)
-  const running = start([calls, origin.url, 'wait'], '', env)
+  const windows = `Object.defineProperty(process,'platform',{value:'win32'})`
+  const running = start([calls, origin.url, 'wait'], '', {
+    NODE_OPTIONS: `--import=data:text/javascript,${windows}`,
+  })
   await until(() => running.stdout().includes('ready'), 'the program is ready', 30_000)
-  running.child.kill('SIGTERM')
-  const ended = await running.ended
-  expect(ended.signal).toBe('SIGTERM')
-  expect(ended.stderr).toContain(', SIGTERM (pid')
+  for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) running.child.kill(signal)
+  const { signal, stderr } = await running.ended
+  expect(signal).toBe('SIGTERM')
+  expect(stderr).toContain(', SIGTERM (pid')
 })
 
 test('a program with a client of its own is counted under its name', async () => {
@@ -289,7 +310,7 @@ test('a page that cannot be written is said, and changes nothing else', async ()
   )
   const { code, stderr } = await run(['--html', page, file])
   expect(code).toBe(0)
-  expect(stderr).toContain('drained: no report: ENOENT')
+  expect(stderr).toContain('drained: no page: ENOENT')
 })
 
 test.each([
@@ -297,15 +318,28 @@ test.each([
   [[], 'drained run needs a program'],
   [['--json', '--no-report', 'app.js'], '--json and --no-report exclude each other'],
   [['--html'], '--html needs a value'],
+  [['--html', '--json', 'app.js'], '--html needs a value, as in --html=VALUE, got "--json"'],
   [['--json=1', 'app.js'], '--json takes no value'],
 ])('%j is refused', (args, message) => {
   expect(() => parseRun(args)).toThrow(message)
+})
+
+test('a wrong variable is exit code 64, and nothing is started', async () => {
+  for (const [name, value, message] of [
+    ['DRAINED_CONNECTIONS', 'many', 'DRAINED_CONNECTIONS must be a whole number, 1 or more, got "many"\n'],
+    ['DRAINED_CONECTIONS', '1', /^Unknown environment variable DRAINED_CONECTIONS: did you mean .*\n$/],
+  ] as const) {
+    const { code, stdout, stderr } = await run([calls], '', { [name]: value })
+    expect({ code, stdout }, stderr).toEqual({ code: 64, stdout: '' })
+    expect(stderr).toMatch(message)
+  }
 })
 
 test('wrong arguments are exit code 64, and nothing is started', async () => {
   const { code, stdout, stderr } = await run(['--html', '/no/such/folder/x.html', 'app.js'])
   expect({ code, stdout }).toEqual({ code: 64, stdout: '' })
   expect(stderr).toContain('there is no such folder')
+  expect(() => refuseUnwritable(`${calls}/x.html`)).toThrow('there is no such folder')
 })
 
 test('a page that cannot be written is refused at once, as an existing file and as a new one', async () => {
@@ -341,4 +375,7 @@ test('what follows the program is its own, and -- ends ours', () => {
     program: ['-odd.js'],
   })
   expect(parseRun(['--json', '-', '--html']).program).toEqual(['-', '--html'])
+  // A name that looks like an option is one where it is said to be.
+  expect(parseRun(['--html=-x', 'app.js']).html).toBe('-x')
+  expect(parseRun(['--html', '-', 'app.js']).html).toBe('-')
 })

@@ -6,6 +6,7 @@ import path from 'node:path'
 import type { MetricData } from '@opentelemetry/sdk-metrics'
 import { expect, test } from 'vitest'
 import { meterClients, metricProducer, type Source } from '../../src/adapters/metrics.ts'
+import { serverOf } from '../../src/adapters/metrics/attributes.ts'
 import { measures } from '../../src/adapters/metrics/measures.ts'
 import { timings } from '../../src/adapters/metrics/timings.ts'
 import { DrainedAgent } from '../../src/adapters/node-http.ts'
@@ -24,6 +25,18 @@ interface Histogram {
   readonly count: number
   readonly sum: number
 }
+
+test('the address of a Unix socket is its path, and it has no port', () => {
+  expect(serverOf('http:///var/run/x.sock')).toEqual({
+    'server.address': '/var/run/x.sock',
+    'url.scheme': 'http',
+  })
+  expect(serverOf('http://[::1]:8080')).toEqual({
+    'server.address': '[::1]',
+    'server.port': 8080,
+    'url.scheme': 'http',
+  })
+})
 
 test('a call is one request, one body and one active connection, with the attributes of the conventions', async () => {
   await using origin = await createOrigin((_, reply) => reply.write(ok))

@@ -2,7 +2,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { InvalidOptionError } from '../../src/index.ts'
-import { installFrom, readOptions, variables } from '../../src/process/environment.ts'
+import { installFrom } from '../../src/process/environment.ts'
+import { readOptions, variables } from '../../src/process/variables.ts'
 
 test('every variable sets its option', () => {
   const environment = Object.fromEntries(

@@ -3,10 +3,10 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { LeakEvent } from '../../src/events.ts'
 import { share, ticksTo, timesTo } from '../../src/report/charts.ts'
-import { Leaks, readSource } from '../../src/report/leaks.ts'
+import { Leaks, lineIn, linesOf } from '../../src/report/leaks.ts'
 import type { LeakReport, Report, Sample } from '../../src/report/model.ts'
 import { pageReport } from '../../src/report/page.ts'
 import { Series, thinned } from '../../src/report/series.ts'
@@ -94,6 +94,10 @@ test('only what was captured is a call site, and where Node hides the others it 
   const ofNode = { ...unknown, client: 'process' }
   expect(shown([one])).toEqual(['1 call site', false])
   expect(shown([one, one], { moreLeaks: 3 })).toEqual(['2 call sites and 3 more places', false])
+  expect(shown([one, ofNode], { moreLeaks: 1 })).toEqual([
+    '1 call site, others that were not captured and 1 more place',
+    true,
+  ])
   expect(shown([one, ofNode])).toEqual(['1 call site and others that were not captured', true])
   expect(shown([ofNode])).toEqual(['call sites not captured', true])
   expect(shown([ofNode], { hasNodeFetch: false })).toEqual(['call sites not captured', false])
@@ -136,13 +140,40 @@ test('leaks are one per call site, or per shape of request, with the highest cou
 test('a line of source is read where there is one, trimmed and not longer than a line', () => {
   const file = path.join(os.tmpdir(), `drained-source-${process.pid}.js`)
   fs.writeFileSync(file, `one\n   two()   \n${'x'.repeat(5_000)}`)
-  const at = (line: number, name = file) => readSource({ function: undefined, file: name, line, column: 1 })
+  const at = (line: number, name = file) => lineIn(linesOf(name), line)
   expect([at(2), at(2, `file://${file}`)]).toEqual(['two()', 'two()'])
   expect(at(3)?.length).toBe(201)
   for (const name of ['/no/such/file', os.tmpdir(), 'data:text/javascript,1', 'file://%', ''])
     expect(at(1, name)).toBeUndefined()
   expect(at(99) ?? '').toBe('')
   fs.rmSync(file)
+})
+
+test('a file is read once for all leaks in it, and what is no file is not read', () => {
+  const file = path.join(os.tmpdir(), `drained-once-${process.pid}.js`)
+  fs.writeFileSync(file, 'one()\ntwo()')
+  const read = vi.spyOn(fs, 'readFileSync')
+  try {
+    const leaks = new Leaks()
+    for (const [at, name] of [file, `file://${file}`, '/dev/null'].entries())
+      for (const line of [1, 2]) {
+        const site = { function: undefined, file: name, line, column: 1 }
+        leaks.onLeak({ ...leak, callSite: `f (${name}:${line}:1)`, site, count: 100 - 10 * at - line })
+      }
+    expect(leaks.all().map(({ source }) => source)).toEqual([
+      'one()',
+      'two()',
+      'one()',
+      'two()',
+      undefined,
+      undefined,
+    ])
+    // Whoever reads a device, or a pipe, may wait for ever.
+    expect(read.mock.calls.map(([name]) => name)).toEqual([file, file])
+  } finally {
+    read.mockRestore()
+    fs.rmSync(file)
+  }
 })
 
 test('axes begin at 0, end at or beyond what is shown, and have few steps', () => {
@@ -159,6 +190,15 @@ test('axes begin at 0, end at or beyond what is shown, and have few steps', () =
       expect(times.at(-1)).toBeLessThanOrEqual(top / 1_000)
     }),
   )
+  // No two of them may look the same, and none other than it is.
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 1e6 }), (end) => {
+      const labels = timesTo(end).map((at) => duration(at * 1_000))
+      expect(new Set(labels).size).toBe(labels.length)
+    }),
+  )
+  expect(timesTo(200).map((at) => duration(at * 1_000))).toEqual(['0 ms', '60 s', '2 min', '3 min'])
+  expect(timesTo(100)).toEqual([0, 20, 40, 60, 80, 100])
 })
 
 test('numbers are written to be read', () => {
@@ -191,4 +231,11 @@ test('the text says what is wrong, where, and with which line of source', () => 
   expect(text).toMatch(/https:\/\/orders\.internal\.example:8443 +orders +96 +6 +94/)
   expect(text).toContain('\n  forgotten once or more, call site not captured\n')
   expect(textReport(emptyReport())).toContain('no request that drained has seen')
+  // Of a fetch of somebody else's there are bodies, and no waits.
+  const tally = new Tally()
+  tally.onBody({ ...place, outcome: 'read', reason: 'complete', read: 1, drained: 0, unread: 0 })
+  const foreign = textReport({ ...emptyReport(), total: tally.total(), origins: tally.origins() })
+  expect(foreign).not.toContain('no request that drained has seen')
+  expect(foreign).not.toContain('waited for a connection')
+  expect(foreign).toContain('1 body: 1 read, 0 drained, 0 closed')
 })

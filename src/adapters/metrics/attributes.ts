@@ -17,6 +17,9 @@ export function serverOf(origin: string): Attributes {
 }
 
 function parse(origin: string): Attributes {
+  const [, protocol, path] = /^(https?):\/\/([/\\].*)$/.exec(origin) ?? []
+  // A Unix socket, or a pipe of Windows: it has no port.
+  if (protocol !== undefined && path !== undefined) return { 'server.address': path, 'url.scheme': protocol }
   const url = URL.parse(origin)
   if (url === null) return {}
   const scheme = url.protocol.slice(0, -1)

@@ -40,7 +40,7 @@ export class Doctor {
   readonly #stuck = new Stuck()
   readonly #tables: Tables
 
-  /** @throws CliError if there is no such process. */
+  /** @throws CliError if there is no such process, or it may not be looked at. */
   constructor(pid: number, tables: Tables = socketsAround) {
     this.#tables = tables
     this.process = processOf(pid)

@@ -38,7 +38,7 @@ export interface Ports {
 
 const proc = '/proc'
 
-/** @throws CliError if there is no such process. */
+/** @throws CliError if there is no such process, or it may not be looked at. */
 export function processOf(pid: number): Process {
   const stat = parseStat(text(pid, 'stat'))
   if (stat === undefined) throw gone(pid)
@@ -60,17 +60,17 @@ export function processOf(pid: number): Process {
 export function filesOf({ pid, name }: Process): Files {
   const inodes = new Set<number>()
   const folder = `${proc}/${pid}/fd`
-  const names = permitted(pid, name, () => fs.readdirSync(folder))
+  const names = permitted(pid, () => fs.readdirSync(folder), name)
   for (const fd of names) {
-    const link = permitted(pid, name, () => closedOr(() => fs.readlinkSync(`${folder}/${fd}`)))
+    const link = permitted(pid, () => closedOr(() => fs.readlinkSync(`${folder}/${fd}`)), name)
     const inode = link === undefined ? undefined : socketInode(link)
     if (inode !== undefined) inodes.add(inode)
   }
   return { used: names.length, limit: parseFileLimit(text(pid, 'limits')), inodes }
 }
 
-/** Threads of the kernel run none, and may not be looked at either. */
-export const hasProgram = (pid: number): boolean => (optional(() => text(pid, 'cmdline')) ?? '') !== ''
+/** Threads of the kernel run none, and may not be looked at either. Where that may not be seen, it counts as one. */
+export const hasProgram = (pid: number): boolean => optional(() => text(pid, 'cmdline')) !== ''
 
 /** Every TCP socket of the network namespace of a process, whosoever it is. */
 export function socketsAround(pid: number): Socket[] {
@@ -102,26 +102,43 @@ export function allProcesses(): number[] {
     .map(Number)
 }
 
-function text(pid: number, file: string): string {
-  try {
-    return fs.readFileSync(`${proc}/${pid}/${file}`, 'utf8')
-  } catch (error) {
-    throw isGone(error) ? gone(pid) : error
-  }
+/**
+ * Whether others may be there without being seen. Names in newer kernels, numbers in older ones; with "noaccess" (1) they are seen, and may
+ * not be looked at. Root sees all.
+ */
+export function othersAreHidden(): boolean {
+  const mounts = optional(() => fs.readFileSync(`${proc}/self/mounts`, 'utf8')) ?? ''
+  const mount = mounts.split('\n').findLast((line) => line.split(' ')[1] === proc)
+  const [, how] = /\bhidepid=(\w+)/.exec(mount ?? '') ?? []
+  return how !== undefined && !/^(0|off|1|noaccess)$/.test(how) && process.geteuid?.() !== 0
 }
 
-function permitted<T>(pid: number, name: string, look: () => T): T {
+const text = (pid: number, file: string): string =>
+  permitted(pid, () => fs.readFileSync(`${proc}/${pid}/${file}`, 'utf8'))
+
+/** @throws CliError if the process has ended, or may not be looked at. */
+function permitted<T>(pid: number, look: () => T, name?: string): T {
   try {
     return look()
   } catch (error) {
-    if (isGone(error)) throw gone(pid)
     const { code } = error as NodeJS.ErrnoException
-    if (code !== 'EACCES' && code !== 'EPERM') throw error
+    if (isGone(error) && !isHidden(pid)) throw gone(pid)
+    if (!isGone(error) && code !== 'EACCES' && code !== 'EPERM') throw error
     throw new CliError(
-      `The open files of process ${pid} (${name}) may not be read: it belongs to another user, or is protected. ` +
+      `Process ${pid}${name === undefined ? '' : ` (${name})`} may not be looked at: it belongs to another user, or is protected. ` +
         'Run this as its user or as root (in a container, with CAP_SYS_PTRACE).',
       exitCodes.notPermitted,
     )
+  }
+}
+
+/** Under hidepid=2 nothing tells of a process but that it could be sent a signal; one that has ended, and is not missed yet, has a folder. */
+function isHidden(pid: number): boolean {
+  if (fs.existsSync(`${proc}/${pid}`)) return false
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 

@@ -2,20 +2,23 @@
 import { CliError, exitCodes } from '../command.ts'
 import { paint, table } from '../text.ts'
 import { type Diagnosis, Doctor, type Tables } from './diagnosis.ts'
-import { allProcesses, hasProgram, namespaceOf, socketsAround } from './proc.ts'
+import { allProcesses, hasProgram, namespaceOf, othersAreHidden, socketsAround } from './proc.ts'
 import { findingLines, verdictWord } from './report.ts'
 import { lookEvery } from './stuck.ts'
 import type { Socket } from './tcp.ts'
 import { type Finding, type Verdict, worst } from './verdict.ts'
 
 export interface Round {
-  readonly verdict: Verdict
+  /** Unknown: none was found that could be examined, and some could not. */
+  readonly verdict: Verdict | 'unknown'
   /** Those with TCP connections: the worst first, then Node's, then those with the most sockets. */
   readonly processes: readonly Diagnosis[]
   /** What belongs to no single process: said once. */
   readonly around: readonly Finding[]
   /** Processes that may not be looked at. */
   readonly unreadable: number
+  /** There may be others that cannot even be seen. */
+  readonly hidden: boolean
 }
 
 const order = { sick: 0, warning: 1, healthy: 2 } as const
@@ -44,8 +47,12 @@ export async function round(): Promise<Round> {
         socketsIn(b) - socketsIn(a),
     )
   const shared = [...around.values()]
-  const verdict = worst([...processes.map((each) => each.verdict), ...shared.map(({ severity }) => severity)])
-  return { verdict, processes, around: shared, unreadable }
+  const hidden = othersAreHidden()
+  const verdict =
+    processes.length === 0 && (unreadable > 0 || hidden)
+      ? 'unknown'
+      : worst([...processes.map((each) => each.verdict), ...shared.map(({ severity }) => severity)])
+  return { verdict, processes, around: shared, unreadable, hidden }
 }
 
 /** Undefined: without TCP connections, or ended while the others were looked at. */
@@ -80,7 +87,7 @@ const socketsIn = ({ peers }: Pick<Diagnosis, 'peers'>): number =>
 /** Processes shown; the rest is counted. */
 const rowsShown = 20
 
-export function roundReport({ processes, around, unreadable }: Round, width: number): string {
+export function roundReport({ processes, around, unreadable, hidden }: Round, width: number): string {
   const shown = processes.slice(0, rowsShown)
   const head = ['process', 'pid', 'sockets', 'ESTABLISHED', 'unread', 'CLOSE_WAIT', 'files']
   const rows = shown.map((each) => [
@@ -106,6 +113,7 @@ export function roundReport({ processes, around, unreadable }: Round, width: num
     ...(unreadable > 0
       ? [`${unreadable} more may not be looked at: they belong to other users, or are protected. Root may.`]
       : []),
+    ...(hidden ? ['Other processes may be hidden: /proc is mounted with hidepid. Root sees them.'] : []),
     ...shown.flatMap(({ process: { name, pid }, findings }) =>
       findings.flatMap((finding) => ['', `${name}, process ${pid}`, ...findingLines(finding, width)]),
     ),

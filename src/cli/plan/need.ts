@@ -87,7 +87,7 @@ export const supplies: readonly Supply[] = [
   { name: 'Linux, one local address', ports: 28_232, isShared: false, keeps: timeWaitSeconds },
   { name: 'Azure App Service, pre-allocated', ports: 128, isShared: false, keeps: 240 },
   { name: 'Azure Load Balancer, one public IP', ports: 64_000, isShared: true, keeps: timeWaitSeconds },
-  { name: 'Azure NAT gateway, one public IP', ports: 64_512, isShared: true, keeps: timeWaitSeconds },
+  { name: 'Azure NAT gateway, one public IP', ports: 50_000, isShared: true, keeps: timeWaitSeconds },
   { name: 'AWS NAT gateway, one address', ports: 55_000, isShared: true, keeps: timeWaitSeconds },
 ]
 

@@ -13,7 +13,7 @@ export function warningsOf(load: Load, need: Need, uses: readonly Use[]): string
     need.hangsAfter === undefined &&
       connections !== Infinity &&
       inFlight + held >= connections &&
-      `A pool of ${connections} carries at most ${number(need.capacity)} calls a second; the queue grows without end. It needs ${wanted}.`,
+      `A pool of ${connections} carries at most ${most(need.capacity)} calls a second; the queue grows without end. It needs ${wanted}.`,
     need.hangsAfter === undefined &&
       inFlight + held < connections &&
       inFlight + held > busy * connections &&
@@ -45,6 +45,10 @@ export function number(value: number): string {
   if (value >= 0.95) return value.toFixed(1)
   return value < 0.001 ? '< 0.001' : String(Number(value.toPrecision(2)))
 }
+
+/** Rounded down, where what is given is a limit. */
+const most = (value: number): string =>
+  value >= 10 && value !== Infinity ? String(Math.floor(Number(value.toPrecision(12)))) : number(value)
 
 export const percent = (share: number): string =>
   share === Infinity ? 'ever more' : share > 0 && share < 0.001 ? '< 0.1 %' : `${number(share * 100)} %`
