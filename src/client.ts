@@ -9,6 +9,7 @@ import type { Trace } from './call-site.ts'
 import { baseOf } from './fetch/address.ts'
 import { type CallDefaults, type Fetch, type FetchInit, fetchOn, type Route, routeTo } from './fetch/fetch.ts'
 import { fetchForeign } from './fetch/foreign.ts'
+import { spread } from './fetch/globals.ts'
 import type { OwnedResponse } from './fetch/response.ts'
 import { Leaks } from './leaks.ts'
 import { Retries, type RetryStats } from './retry/retries.ts'
@@ -216,5 +217,5 @@ export const fetch: Fetch = (input: string | URL | Request, init?: FetchInit | R
   const given = init as FetchInit | undefined
   const chosen = chosenBy(given) ?? chosenDispatcher()
   const dispatcher = chosen === installed?.dispatcher ? undefined : chosen
-  return client.fetch(input, dispatcher === undefined ? given : { ...given, dispatcher })
+  return client.fetch(input, dispatcher === undefined ? given : { ...spread(given), dispatcher })
 }

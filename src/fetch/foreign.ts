@@ -10,20 +10,12 @@ import type { FetchLike } from '../options.ts'
 import { ResponseBody } from './body.ts'
 import { Deadline } from './deadline.ts'
 import { type CallDefaults, type FetchInit, timeoutsOf } from './fetch.ts'
+import { spread } from './globals.ts'
 import type { Dispatch } from './hop.ts'
 import { Incoming, type Owner } from './incoming.ts'
 import { newResponse, type OwnedResponse, type ResponseStart } from './response.ts'
 import type { CallOptions } from './short.ts'
-import {
-  type Answer,
-  ask,
-  type Asked,
-  asResponse,
-  framing,
-  type Input,
-  rawHeaders,
-  spread,
-} from './theirs.ts'
+import { type Answer, ask, type Asked, asResponse, framing, type Input, rawHeaders } from './theirs.ts'
 
 type Controller = Dispatcher.DispatchController
 /**

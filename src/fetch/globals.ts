@@ -44,6 +44,21 @@ export const members = [
   'priority',
 ] as const
 
+/** Those that are not for another fetch. */
+export const ours = ['timeout', 'retry', 'hedge', 'decompress'] as const
+
+/** A copy that may be changed; of an init that is a Request, too, whose members are inherited. */
+export function spread(init: FetchInit | null = {}): FetchInit {
+  if (init === null) return {}
+  const prototype: unknown = Object.getPrototypeOf(init)
+  if (prototype === null || prototype === Object.prototype) return { ...init }
+  const given = init as Record<string, unknown>
+  const inherited = [...members, ...ours, 'dispatcher']
+    .map((name) => [name, given[name]] as const)
+    .filter(([, value]) => value !== undefined)
+  return { ...init, ...(Object.fromEntries(inherited) as FetchInit) }
+}
+
 function known(init: FetchInit | undefined): UndiciInit {
   if (init === undefined || init === null) return {}
   // Refused by undici, in its own words.

@@ -4,6 +4,7 @@
  */
 import { type Base, resolveAddress } from '../fetch/address.ts'
 import type { FetchInit } from '../fetch/fetch.ts'
+import { spread } from '../fetch/globals.ts'
 import { types } from 'node:util'
 import { atHand, cancel, OwnBytes } from '../fetch/request.ts'
 
@@ -65,7 +66,7 @@ export function giveUp({ init: { body } }: Sendable): void {
 /** What a call was given, as it is now: what its caller changes afterwards is not sent by a later attempt. */
 export function asGiven(init: FetchInit): FetchInit {
   const { headers, body } = init
-  const copy = { ...init }
+  const copy = spread(init)
   if (typeof headers === 'object' && headers !== null)
     copy.headers = Symbol.iterator in headers ? [...(headers as Headers)] : { ...headers }
   if (typeof body === 'object' && body !== null && isRepeatable(body)) copy.body = copyOf(body)

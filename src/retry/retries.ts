@@ -2,6 +2,7 @@
 import { InvalidOptionError } from '../errors.ts'
 import type { Base } from '../fetch/address.ts'
 import { type FetchInit, timeoutsOf } from '../fetch/fetch.ts'
+import { spread } from '../fetch/globals.ts'
 import type { OwnedResponse } from '../fetch/response.ts'
 import type { Timeouts } from '../options.ts'
 import {
@@ -93,7 +94,7 @@ export class Retries {
     const { policy, hedge } = settings
     const isSentOnce = policy === undefined && hedge === undefined
     const input = target instanceof URL ? target.href : target
-    const given = init == null || isSentOnce ? init : asGiven(init)
+    const given = init == null ? init : isSentOnce ? spread(init) : asGiven(init)
     const follow = async (sent?: Promise<OwnedResponse>): Promise<OwnedResponse> =>
       new RetriedCall(settings, send, await replayOf(input, given, this.#origin), since).run(sent)
     if (!isBare(settings, input, given)) return follow()
