@@ -110,12 +110,7 @@ async function fetchRequest(
   stream: ReadableStream<Uint8Array>,
   options: CallOptions,
 ): Promise<OwnedResponse> {
-  let body
-  try {
-    body = await atHand(stream)
-  } catch (error) {
-    throw new TypeError('fetch failed', { cause: error })
-  }
+  const body = await atHand(stream)
   return fetchShort(route.dispatch, route.isOwn, { ...outgoing, body }, options)
 }
 
