@@ -35,7 +35,7 @@ export function replayOf(
 ): Replay | Promise<Replay> {
   if (!isRequest(input)) return replay(input, init ?? {}, origin)
   const parts = { ...partsOf(input), ...withoutUndefined(init) }
-  if (input.body === null || parts.body !== undefined) return replay(input.url, parts, origin)
+  if (input.body === null || parts.body != null) return replay(input.url, parts, origin)
   return atHand(input.body).then(({ source, send }) =>
     replay(
       input.url,

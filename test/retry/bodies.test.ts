@@ -336,6 +336,14 @@ for (const [name, { OneRequest }] of Object.entries(classes)) {
     ])
   })
 
+  test(`a body of null over a Request of ${name} leaves it its own, again and again`, async () => {
+    await using origin = await busy(1)
+    await using client = retrying()
+    const request = new OneRequest(origin.url, { method: 'PUT', body: 'content' })
+    expect((await client.fetch(request, { body: null })).status).toBe(200)
+    expect(origin.received.map(({ body }) => body)).toEqual(['content', 'content'])
+  })
+
   test(`a Request of ${name} as init: its body is a stream, sent once and whole`, async () => {
     await using origin = await busy(1)
     await using client = retrying()
