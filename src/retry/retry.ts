@@ -38,7 +38,7 @@ interface Ended {
   readonly next: NextAttempt
 }
 
-/** The only thing p-retry ever sees: it decides other errors by their messages. */
+/** The only thing p-retry is ever thrown: of other errors it would make up its own mind, and try again on the strength of the attempt before. */
 class Failed extends Error {}
 
 /** Idempotent (RFC 9110, 9.2.2), and so sent twice without harm. */
@@ -73,12 +73,17 @@ export class RetriedCall {
     if (!first.next.retry) return this.#conclude(first)
     const { maxAttempts } = this.#settings.policy as RetryPolicy
     let last = first
+    let thrown: { readonly error: unknown } | undefined
     try {
-      last = await pRetry(
+      await pRetry(
         async (number) => {
-          if (number > 1) last = await this.#try()
+          try {
+            if (number > 1) last = await this.#try()
+          } catch (error) {
+            thrown = { error }
+            return
+          }
           if (last.next.retry) throw new Failed()
-          return last
         },
         {
           retries: maxAttempts - 1,
@@ -91,6 +96,7 @@ export class RetriedCall {
       if (!(error instanceof Failed)) throw error
       if (this.#attempt === maxAttempts) this.#giveUp(last.outcome, 'attempts')
     }
+    if (thrown !== undefined) throw thrown.error
     return this.#conclude(last)
   }
 
