@@ -102,7 +102,7 @@ export function createClient(options?: ClientOptions): Client {
 
   async function end(): Promise<void> {
     drain.stop()
-    retries.stop(new errors.ClientClosedError())
+    retries.close(new errors.ClientClosedError())
     // At once: a client that is destroyed meanwhile must not be closed after that.
     const ends = await Promise.allSettled([transport.close(), leaks?.conclude()])
     for (const each of ends) if (each.status === 'rejected') throw each.reason
@@ -110,7 +110,7 @@ export function createClient(options?: ClientOptions): Client {
 
   async function destroy(error?: Error): Promise<void> {
     drain.destroy(error)
-    retries.stop(error ?? new errors.ClientDestroyedError())
+    retries.destroy(error ?? new errors.ClientDestroyedError())
     await transport.destroy(error)
   }
 

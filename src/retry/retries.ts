@@ -36,6 +36,7 @@ export class Retries {
   readonly #origin: Base | undefined
   readonly #timeouts: Timeouts | undefined
   readonly #closing = new AbortController()
+  readonly #destroyed = new AbortController()
   /** Of policies given for single calls. */
   readonly #budgets = new WeakMap<RetryPolicy, { readonly budget: RetryBudget | undefined }>()
   readonly #counts = {
@@ -63,6 +64,7 @@ export class Retries {
     this.#own = {
       client,
       closing: this.#closing.signal,
+      destroyed: this.#destroyed.signal,
       policy,
       hedge: resolveHedge(hedge),
       budget: (policy ?? new OptionsPolicy({})).createBudget?.(),
@@ -106,9 +108,15 @@ export class Retries {
     )
   }
 
-  /** Ends what waits for its next attempt, since there will be none. */
-  stop(error: Error): void {
+  /** Ends what waits for its next attempt, since there will be none. What has its answer, or waits for it, gets it. */
+  close(error: Error): void {
     this.#closing.abort(error)
+  }
+
+  /** Ends what is left. */
+  destroy(error: Error): void {
+    this.#closing.abort(error)
+    this.#destroyed.abort(error)
   }
 
   stats(): RetryStats {

@@ -8,11 +8,11 @@ import { publish, redactUrl } from '../events.ts'
 import type { FetchInit } from '../fetch/fetch.ts'
 import type { OwnedResponse } from '../fetch/response.ts'
 import type { AttemptOutcome, NextAttempt, RetryBudget, RetryPolicy } from '../options/retry.ts'
-import { Ends } from './ends.ts'
+import { type Ends, sleep, unlessEnded } from './ends.ts'
 import { hedged } from './hedge.ts'
 import { noticeOf, Outcome } from './outcome.ts'
 import { stop } from './policy.ts'
-import { giveUp, type Input, type Replay } from './replay.ts'
+import { giveUp, type Input, type Replay, type Sendable } from './replay.ts'
 import type { GaveUp } from './retries.ts'
 
 /** One attempt: a call of fetch without retries. `since` is when the call began (`performance.now()`), if it is not the first. */
@@ -21,8 +21,10 @@ export type Attempt = (input: Input, init: FetchInit | undefined, since?: number
 /** What holds for the retries of a call. */
 export interface RetrySettings {
   readonly client: string
-  /** Aborts when the client is closed. */
+  /** Aborts when the client is closed or destroyed: nothing more is sent. */
   readonly closing: AbortSignal
+  /** Aborts when the client is destroyed: what has been answered is over, too. */
+  readonly destroyed: AbortSignal
   readonly policy: RetryPolicy | undefined
   /** Milliseconds without an answer after which a second request is sent. */
   readonly hedge: number | undefined
@@ -49,8 +51,6 @@ export class RetriedCall {
   readonly #send: Attempt
   readonly #replay: Replay
   readonly #since: number
-  /** Made when there is something to wait for that is no request. */
-  #ends: Ends | undefined
   readonly #errors: unknown[] = []
   #attempt = 0
   #waited = 0
@@ -102,7 +102,7 @@ export class RetriedCall {
 
   async #try(sent?: Promise<OwnedResponse>): Promise<Ended> {
     this.#attempt++
-    const { policy, hedge } = this.#settings
+    const { policy, hedge, closing, destroyed } = this.#settings
     let response: OwnedResponse | undefined
     let error: unknown
     try {
@@ -119,13 +119,18 @@ export class RetriedCall {
       previous: this.#previous,
     }
     const outcome = (this.#previous = new Outcome(this.#replay, facts, response))
-    // What the caller has ended, or the limit for everything, is over.
+    // What the caller has ended, the limit for everything, or the client, which takes no new request.
     const isOver =
-      this.#replay.signal?.aborted === true || (error instanceof TimeoutError && error.phase === 'total')
+      this.#replay.signal?.aborted === true ||
+      closing.aborted ||
+      (error instanceof TimeoutError && error.phase === 'total')
     if (policy === undefined || isOver) return { outcome, next: stop }
     try {
       const next = policy.next(outcome)
-      return { outcome, next: next instanceof Promise ? await this.#untilEnd().or(next) : next }
+      return {
+        outcome,
+        next: next instanceof Promise ? await unlessEnded(next, this.#ends(destroyed)) : next,
+      }
     } catch (thrown) {
       await response?.[Symbol.asyncDispose]()
       throw thrown
@@ -134,17 +139,27 @@ export class RetriedCall {
 
   async #request(signal?: AbortSignal): Promise<OwnedResponse> {
     const made = this.#replay.next()
-    const { input, init } = made instanceof Promise ? await this.#untilEnd().or(made, giveUp) : made
+    const { input, init } = made instanceof Promise ? await this.#made(made) : made
     const target = this.#url === this.#replay.url ? input : this.#url
     return this.#send(target, signal === undefined ? init : { ...init, signal }, this.#since)
+  }
+
+  /** Whoever makes a body may do so too late, or for a client that sends nothing more: then it is given up. */
+  async #made(made: Promise<Sendable>): Promise<Sendable> {
+    try {
+      return await unlessEnded(made, this.#ends(this.#settings.closing))
+    } catch (error) {
+      made.then(giveUp, () => {})
+      throw error
+    }
   }
 
   #hedge(after: number): Promise<OwnedResponse> {
     const { method, isRepeatable, signal } = this.#replay
     if (!mayHedge.has(method) || !isRepeatable) return this.#request()
-    const { budget, counts } = this.#settings
+    const { budget, counts, closing } = this.#settings
     const isAllowed = (): boolean => {
-      const allowed = budget?.withdraw() ?? true
+      const allowed = !closing.aborted && (budget?.withdraw() ?? true)
       if (allowed) counts.hedged++
       return allowed
     }
@@ -162,7 +177,9 @@ export class RetriedCall {
     if (!next.retry) return false
     const { signal, isRepeatable } = this.#replay
     if (signal?.aborted) throw signal.reason
-    const { budget, counts, policy, total } = this.#settings
+    const { budget, closing, counts, policy, total } = this.#settings
+    // While a policy made up its mind: what there is is handed out.
+    if (closing.aborted) return false
     if (!isRepeatable) return this.#giveUp(outcome, 'body')
     if (performance.now() - this.#since + next.wait >= total) return this.#giveUp(outcome, 'total')
     if (budget?.withdraw(outcome) === false) return this.#giveUp(outcome, 'budget')
@@ -177,7 +194,7 @@ export class RetriedCall {
     } finally {
       await response?.[Symbol.asyncDispose]()
     }
-    await this.#untilEnd().sleep(next.wait)
+    await sleep(next.wait, this.#ends(closing))
     this.#waited = next.wait
     this.#url = next.url ?? this.#replay.url
     return true
@@ -202,15 +219,11 @@ export class RetriedCall {
     throw final
   }
 
-  #untilEnd(): Ends {
-    const { closing, total } = this.#settings
+  #ends(closing: AbortSignal): Ends {
+    const { total } = this.#settings
     const { signal, method } = this.#replay
-    return (this.#ends ??= new Ends({
-      signal,
-      closing,
-      end: this.#since + total,
-      late: () => new TimeoutError('total', total, method, redactUrl(this.#url)),
-    }))
+    const late = (): Error => new TimeoutError('total', total, method, redactUrl(this.#url))
+    return { signal, closing, end: this.#since + total, late }
   }
 
   #giveUp(outcome: AttemptOutcome, why: GaveUp): false {
