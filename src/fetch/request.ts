@@ -213,8 +213,8 @@ export function cancel(content: object, reason: unknown): void {
   } else if (content instanceof Readable) {
     content.destroy()
   } else {
-    const iterator = (content as AsyncIterable<unknown>)[Symbol.asyncIterator]()
-    iterator.return?.().catch(() => {})
+    const iterator = (content as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator]?.()
+    iterator?.return?.().catch(() => {})
   }
 }
 

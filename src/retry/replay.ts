@@ -93,7 +93,9 @@ function copyOf<T extends object>(body: T): T | OwnBytes {
 function isRepeatable(body: FetchInit['body']): boolean {
   if (typeof body !== 'object' || body === null) return true
   if (body instanceof ArrayBuffer || ArrayBuffer.isView(body) || body instanceof Blob) return true
-  return body instanceof URLSearchParams || Object.prototype.toString.call(body) === '[object FormData]'
+  if (body instanceof URLSearchParams) return true
+  // The package form-data has a stream of that name.
+  return Object.prototype.toString.call(body) === '[object FormData]' && Symbol.iterator in body
 }
 
 const isRequest = (input: unknown): input is Request =>

@@ -87,16 +87,16 @@ export class Retries {
   run(send: Attempt, target: Input, init: FetchInit | undefined): Promise<OwnedResponse> {
     const since = performance.now()
     let settings: RetrySettings
+    let given: FetchInit | undefined
     try {
       settings = this.#settingsOf(init ?? {})
+      const isSentOnce = settings.policy === undefined && settings.hedge === undefined
+      given = init == null ? init : isSentOnce ? spread(init) : asGiven(init)
     } catch (error) {
       return Promise.reject(error)
     }
     settings.budget?.deposit()
-    const { policy, hedge } = settings
-    const isSentOnce = policy === undefined && hedge === undefined
     const input = target instanceof URL ? target.href : target
-    const given = init == null ? init : isSentOnce ? spread(init) : asGiven(init)
     const follow = async (sent?: Promise<OwnedResponse>): Promise<OwnedResponse> =>
       new RetriedCall(settings, send, await replayOf(input, given, this.#origin), since).run(sent)
     if (!isBare(settings, input, given)) return follow()

@@ -1,4 +1,5 @@
 /** Retries, hedged requests and time limits above a fetch of somebody else's. */
+import { PassThrough, Stream } from 'node:stream'
 import nodeFetch from 'node-fetch'
 import { expect, test } from 'vitest'
 import * as undici from 'undici'
@@ -63,6 +64,41 @@ test('the other fetch sees nothing of options that are ours', async () => {
   })
   await call('http://service.test/', { retry: 2, hedge: false, method: 'POST', body: () => 'made' })
   expect(seen).toEqual([expect.not.arrayContaining(['retry', 'hedge', 'timeout', 'decompress'])])
+})
+
+/** As the package form-data has it: a stream of Node's, of the old kind, under a name that promises more. */
+const namedFormData = { [Symbol.toStringTag]: 'FormData' }
+
+test('a form of the package form-data is a stream: sent once and whole, whether or not retries are on', async () => {
+  await using origin = await scripted(status(503))
+  for (const retry of [false, { maxAttempts: 3, ...soon }]) {
+    await using client = createClient({ fetch: nodeFetch, retry })
+    const body = Object.assign(new PassThrough(), namedFormData).end('content')
+    const response = await client.fetch(origin.url, { method: 'PUT', body: body as never })
+    expect(response.status).toBe(503)
+    expect(await response.text()).toBe('xx')
+    expect(client.stats().retries.gaveUp.body).toBe(retry === false ? 0 : 1)
+  }
+  expect(origin.seen.map(({ method }) => method)).toEqual(['PUT', 'PUT'])
+})
+
+test('a form that a function made for nothing is given up, of whatever kind it is', async () => {
+  await using client = createClient({ fetch: nodeFetch, retry: true })
+  const { promise, resolve } = Promise.withResolvers<never>()
+  const signal = AbortSignal.timeout(20)
+  const call = client.fetch('http://127.0.0.1:1/', { method: 'PUT', body: () => promise, signal })
+  await expect(call).rejects.toMatchObject({ name: 'TimeoutError' })
+  resolve(Object.assign(new Stream(), namedFormData) as never)
+})
+
+test('what is wrong with an init rejects, as with any fetch: nothing is thrown', async () => {
+  const call = wrap(globalThis.fetch, { retry: true })
+  const headers = {
+    get 'x-mine'(): string {
+      throw new Error('mine')
+    },
+  }
+  await expect(call('http://127.0.0.1:1/', { headers })).rejects.toThrow('mine')
 })
 
 test('decompress cannot be asked of another fetch', async () => {
