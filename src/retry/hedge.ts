@@ -4,6 +4,7 @@
  */
 import { BodyGivenUpError } from '../errors.ts'
 import type { OwnedResponse } from '../fetch/response.ts'
+import { dispose } from './outcome.ts'
 
 /** One request; it ends when its signal aborts. */
 export type Leg = (signal: AbortSignal) => Promise<OwnedResponse>
@@ -64,7 +65,7 @@ function run(leg: Leg, signal: AbortSignal | null | undefined): Running {
     isOver: false,
     giveUp() {
       own.abort(new BodyGivenUpError('Another request was answered first'))
-      void ended.then((response) => response?.[Symbol.asyncDispose]())
+      void ended.then(dispose)
     },
   }
 }

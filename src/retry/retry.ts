@@ -10,7 +10,7 @@ import type { OwnedResponse } from '../fetch/response.ts'
 import type { AttemptOutcome, NextAttempt, RetryBudget, RetryPolicy } from '../options/retry.ts'
 import { type Ends, sleep, unlessEnded } from './ends.ts'
 import { hedged } from './hedge.ts'
-import { noticeOf, Outcome } from './outcome.ts'
+import { dispose, isHalf, noticeOf, Outcome } from './outcome.ts'
 import { stop } from './policy.ts'
 import { giveUp, type Input, type Replay, type Sendable } from './replay.ts'
 import type { GaveUp } from './retries.ts'
@@ -119,10 +119,11 @@ export class RetriedCall {
       previous: this.#previous,
     }
     const outcome = (this.#previous = new Outcome(this.#replay, facts, response))
-    // What the caller has ended, the limit for everything, or the client, which takes no new request.
+    // By the caller, the limit for everything, or the client, which takes no new request; or nobody can tell.
     const isOver =
       this.#replay.signal?.aborted === true ||
       closing.aborted ||
+      (response !== undefined && isHalf(response)) ||
       (error instanceof TimeoutError && error.phase === 'total')
     if (policy === undefined || isOver) return { outcome, next: stop }
     try {
@@ -132,7 +133,7 @@ export class RetriedCall {
         next: next instanceof Promise ? await unlessEnded(next, this.#ends(destroyed)) : next,
       }
     } catch (thrown) {
-      await response?.[Symbol.asyncDispose]()
+      await dispose(response)
       throw thrown
     }
   }
@@ -192,7 +193,7 @@ export class RetriedCall {
     try {
       policy?.onRetry?.(noticeOf(outcome, next.wait))
     } finally {
-      await response?.[Symbol.asyncDispose]()
+      await dispose(response)
     }
     await sleep(next.wait, this.#ends(closing))
     this.#waited = next.wait

@@ -4,7 +4,9 @@ import nodeFetch from 'node-fetch'
 import { expect, test } from 'vitest'
 import * as undici from 'undici'
 import { createClient, type FetchLike, InvalidOptionError, TimeoutError, wrap } from '../../src/index.ts'
+import { azureStorage, gcs, s3 } from '../../src/storage.ts'
 import { createOrigin, type Origin, type Reply } from '../support/origin.ts'
+import { until } from '../support/until.ts'
 import { forgetsBodies } from '../support/forgotten.ts'
 
 forgetsBodies()
@@ -99,6 +101,32 @@ test('what is wrong with an init rejects, as with any fetch: nothing is thrown',
     },
   }
   await expect(call('http://127.0.0.1:1/', { headers })).rejects.toThrow('mine')
+})
+
+test.each([
+  ['text alone', { ok: false, status: 503, text: (): string => 'busy' }],
+  ['headers that are a plain object', { ok: false, status: 503, headers: {}, text: (): string => 'busy' }],
+])('half a Response of a simple mock, with %s, is handed on as it is, once', async (_, half) => {
+  for (const retry of [true, { maxAttempts: 2, shouldRetry: () => true }, s3(), azureStorage(), gcs()]) {
+    let calls = 0
+    const call = wrap(async () => (calls++, half), { retry })
+    expect(await call('http://service.test/')).toBe(half)
+    expect(calls).toBe(1)
+  }
+})
+
+test('half a Response that loses to another one of a hedged request is left alone', async () => {
+  const half = (status: number): object => ({ ok: status < 400, status, text: (): string => 'x' })
+  const first = Promise.withResolvers<object>()
+  const second = Promise.withResolvers<object>()
+  let calls = 0
+  const mock = (): Promise<object> => (calls++ === 0 ? first : second).promise
+  const call = wrap(mock, { hedge: { after: 1 } })('http://service.test/')
+  await until(() => calls === 2, 'both are sent')
+  first.resolve(half(503))
+  await new Promise(setImmediate)
+  second.resolve(half(200))
+  expect((await call).status).toBe(200)
 })
 
 test('decompress cannot be asked of another fetch', async () => {
