@@ -36,6 +36,13 @@ export function replayOf(
   if (!isRequest(input)) return replay(input, init ?? {}, origin)
   const parts = { ...partsOf(input), ...withoutUndefined(init) }
   if (input.body === null || parts.body != null) return replay(input.url, parts, origin)
+  // Of a fetch that has streams of its own kind: sent as it is.
+  if (!('getReader' in input.body))
+    return {
+      ...replay(input.url, parts, origin),
+      isRepeatable: false,
+      next: () => ({ input, init: init ?? {} }),
+    }
   return atHand(input.body).then(({ source, send }) =>
     replay(
       input.url,

@@ -1,11 +1,12 @@
 /** Retries, hedged requests and time limits above a fetch of somebody else's. */
 import { PassThrough, Stream } from 'node:stream'
-import nodeFetch from 'node-fetch'
+import nodeFetch, { Request as NodeFetchRequest } from 'node-fetch'
 import { expect, test } from 'vitest'
 import * as undici from 'undici'
 import { createClient, type FetchLike, InvalidOptionError, TimeoutError, wrap } from '../../src/index.ts'
 import { azureStorage, gcs, s3 } from '../../src/storage.ts'
 import { createOrigin, type Origin, type Reply } from '../support/origin.ts'
+import { createRecorder } from '../support/recorder.ts'
 import { until } from '../support/until.ts'
 import { forgetsBodies } from '../support/forgotten.ts'
 
@@ -128,6 +129,24 @@ test('half a Response that loses to another one of a hedged request is left alon
   second.resolve(half(200))
   expect((await call).status).toBe(200)
 })
+
+test.each(['without', 'with'])(
+  "a Request of node-fetch's own with a body is sent once and whole, %s retries",
+  async (name) => {
+    const received: string[] = []
+    await using recorder = await createRecorder(async (request, reply) => {
+      await reply.whole
+      received.push(`${request.method} ${request.body.toString()}`)
+      reply.send(503)
+    })
+    await using client = createClient({ fetch: nodeFetch, retry: name === 'with' && soon })
+    const request = new NodeFetchRequest(recorder.url, { method: 'PUT', body: 'content' })
+    expect((await client.fetch(request as never)).status).toBe(503)
+    expect((await client.fetch(new NodeFetchRequest(recorder.url) as never)).status).toBe(503)
+    expect(received.slice(0, 2)).toEqual(['PUT content', 'GET '])
+    expect(received).toHaveLength(name === 'with' ? 4 : 2)
+  },
+)
 
 test('decompress cannot be asked of another fetch', async () => {
   const fetch: FetchLike = () => Promise.resolve(new Response('ok'))
