@@ -1,10 +1,10 @@
 /** The retries of one client: its policy, its budget, what came of them, and which calls they concern. */
 import { InvalidOptionError } from '../errors.ts'
 import type { Base } from '../fetch/address.ts'
-import { type FetchInit, timeoutsOf } from '../fetch/fetch.ts'
+import type { FetchInit } from '../fetch/fetch.ts'
 import { spread } from '../fetch/globals.ts'
 import type { OwnedResponse } from '../fetch/response.ts'
-import type { Timeouts } from '../options.ts'
+import { resolveCallTimeouts, type Timeouts } from '../options.ts'
 import {
   type HedgeOptions,
   isPolicy,
@@ -132,7 +132,7 @@ export class Retries {
       )
     const own = this.#own
     const policy = retry === undefined ? own.policy : policyOf(retry, 'init.retry', own.policy)
-    const timeouts = timeout === undefined ? this.#timeouts : timeoutsOf(timeout, this.#timeouts)
+    const timeouts = timeout === undefined ? this.#timeouts : resolveCallTimeouts(timeout, this.#timeouts)
     return {
       ...own,
       policy,
