@@ -254,11 +254,14 @@ export function publish<K extends keyof Events>(name: K, message: () => Events[K
 const secretName =
   /(signature|token|key|secret|password|passwd|passphrase|pwd|credential|authorization)$|^(sig|credentials|code|auth|jwt|assertion|pass|sas|awsaccesskeyid|googleaccessid)$/i
 
-/** A URL or path with user info and the values of secret query parameters replaced by `***`. Never throws. */
+/** A URL or path without its fragment, with user info and the values of secret query parameters replaced by `***`. Never throws. */
 export function redactUrl(url: string): string {
   // Most have nothing to hide, and whoever listens pays for each.
-  if (!url.includes('?') && !url.includes('@')) return url
-  const plain = url.replace(
+  if (!url.includes('?') && !url.includes('@') && !url.includes('#')) return url
+  // Never sent, and where some flows of OAuth have their tokens.
+  const fragment = url.indexOf('#')
+  const sent = fragment === -1 ? url : url.slice(0, fragment)
+  const plain = sent.replace(
     /^([a-z][a-z0-9+.-]*:)?\/\/[^/?#]*@/i,
     (_, scheme: string | undefined) => `${scheme ?? ''}//***@`,
   )
