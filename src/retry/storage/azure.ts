@@ -55,9 +55,9 @@ export class AzureStoragePolicy implements RetryPolicy {
     const { status, headers } = response
     // What is not there yet may have been written to the primary a moment ago.
     if (status === 404 && isSecondary(outcome)) return true
+    if (this.#options.statuses.includes(status)) return true
     if (status < 400) return false
     return (
-      this.#options.statuses.includes(status) ||
       transientCodes.has(headers.get('x-ms-error-code')) ||
       transientCodes.has(headers.get('x-ms-copy-source-error-code'))
     )
