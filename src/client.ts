@@ -104,7 +104,8 @@ export function createClient(options?: ClientOptions): Client {
     drain.stop()
     retries.close(new errors.ClientClosedError())
     // At once: a client that is destroyed meanwhile must not be closed after that.
-    const ends = await Promise.allSettled([transport.close(), leaks?.conclude()])
+    const closed = transport.close()
+    const ends = await Promise.allSettled([closed, leaks?.conclude(closed)])
     for (const each of ends) if (each.status === 'rejected') throw each.reason
   }
 
