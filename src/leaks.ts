@@ -56,7 +56,7 @@ export class Leaks {
   #until = 0
   /** Of those that are traced one after another. */
   #left = burst
-  #refilledAt = 0
+  #refilledAt = performance.now()
   #burstAt = -Infinity
   readonly #wanted = new Set<string>()
   #credit = maxCredit
