@@ -96,7 +96,7 @@ export interface BackoffOptions {
 
 /** The load retries may add. */
 export interface BudgetOptions {
-  /** Retries and hedged requests per call, over ten seconds. @default 0.2 (an outage sees at most 1.2 times the load) */
+  /** Retries and hedged requests per call, over ten seconds. @default 0.2 (an outage sees at most 1.2 times the load, and the floor) */
   share?: number
   /** Retries that are allowed in ten seconds however few calls there are. @default 10 (one a second: no load to speak of) */
   floor?: number
