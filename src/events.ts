@@ -104,6 +104,9 @@ export interface ReclaimEvent {
   readonly callSite: string | undefined
 }
 
+/** Why a call that could have been tried again was not. */
+export type GaveUp = 'attempts' | 'total' | 'retry-after' | 'budget' | 'body'
+
 /** Message of `drained:retry`: an attempt has failed, and another one follows, or why none does. */
 export interface RetryEvent {
   readonly client: string
@@ -122,7 +125,7 @@ export interface RetryEvent {
    * Why there is none although the failure is worth one: no attempts are left, the wait is longer than what is left of `timeout.total`, the
    * server asks for a wait longer than `maxRetryAfter`, the budget is used up, or the body was a stream.
    */
-  readonly gaveUp: 'attempts' | 'total' | 'retry-after' | 'budget' | 'body' | undefined
+  readonly gaveUp: GaveUp | undefined
 }
 
 /** Message of `drained:wait`: one per request, when its waiting for a connection is over. */

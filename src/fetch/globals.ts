@@ -16,10 +16,10 @@ export async function withForeignParts(
 ): Promise<[UndiciInput, UndiciInit]> {
   const own = known(init)
   if (isForeignFormData(own.body)) own.body = unpackForm(own.body)
-  if (isForeignRequest(input)) return [await unpackRequest(input, own), own]
+  if (isRequest(input) && !(input instanceof UndiciRequest)) return [await unpackRequest(input, own), own]
   // An init, and be it empty but for the dispatcher, takes these away from a Request.
   if (input instanceof UndiciRequest && Object.keys(own).length === 0) {
-    const { referrer, referrerPolicy } = input as unknown as UndiciRequest
+    const { referrer, referrerPolicy } = input
     return [input, { referrer, referrerPolicy }]
   }
   return [input, own]
@@ -74,9 +74,8 @@ function known(init: FetchInit | undefined): UndiciInit {
 const isTagged = (value: unknown, tag: string): boolean =>
   Object.prototype.toString.call(value) === `[object ${tag}]`
 
-function isForeignRequest(input: unknown): input is Request {
-  return isTagged(input, 'Request') && !(input instanceof UndiciRequest)
-}
+/** Of any copy of the class: undici's, Node's, or another. */
+export const isRequest = (input: unknown): input is Request => isTagged(input, 'Request')
 
 function isForeignFormData(body: unknown): body is FormData {
   return isTagged(body, 'FormData') && !(body instanceof UndiciFormData)

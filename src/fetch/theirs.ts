@@ -36,15 +36,15 @@ export interface Theirs {
   readonly type?: Response['type']
 }
 
-/** Of any copy of the class. */
-const isRequest = (input: Input): input is Request => typeof input === 'object' && 'url' in input
+/** Of whatever make the other fetch takes: not all of them say that they are one. */
+const hasUrl = (input: Input): input is Request => typeof input === 'object' && 'url' in input
 
 export function ask(input: Input, init: FetchInit | undefined, defaults: CallDefaults): Asked {
   const target = atOrigin(input, defaults.origin)
-  const request = isRequest(target) ? target : undefined
+  const request = hasUrl(target) ? target : undefined
   const asked = {
     input: target,
-    url: isRequest(target) ? target.url : String(target),
+    url: hasUrl(target) ? target.url : String(target),
     method: (init?.method ?? request?.method ?? 'GET').toUpperCase(),
     // Null is a choice: none.
     signal: init?.signal === undefined ? (request?.signal ?? null) : init.signal,

@@ -24,13 +24,13 @@ export async function hedged(
 ): Promise<OwnedResponse> {
   const legs: Running[] = []
   const { promise, resolve } = Promise.withResolvers<Running>()
-  /** The newest of those that have ended without an answer, if there is no other to wait for. */
   const start = (): void => {
     const running = run(leg, signal)
     legs.push(running)
     void running.ended.then((response) => {
       const others = legs.filter((other) => other !== running && !other.isOver)
       running.isOver = true
+      // Without an answer the last one to end wins.
       if (others.length === 0 || (response !== undefined && isAnswer(response))) resolve(running)
     })
   }

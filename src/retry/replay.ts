@@ -2,11 +2,12 @@
  * What one attempt after another sends: everything that can be read again is; a function that makes the body is called for each attempt;
  * a stream is sent once, and never again as an empty one.
  */
+import { types } from 'node:util'
 import { type Base, resolveAddress } from '../fetch/address.ts'
 import type { FetchInit } from '../fetch/fetch.ts'
-import { spread } from '../fetch/globals.ts'
-import { types } from 'node:util'
+import { isRequest, spread } from '../fetch/globals.ts'
 import { atHand, cancel, OwnBytes } from '../fetch/request.ts'
+import { withoutUndefined } from '../options/check.ts'
 
 export type Input = string | URL | Request
 
@@ -34,7 +35,7 @@ export function replayOf(
   origin: Base | undefined,
 ): Replay | Promise<Replay> {
   if (!isRequest(input)) return replay(input, init ?? {}, origin)
-  const parts = { ...partsOf(input), ...withoutUndefined(init) }
+  const parts = { ...partsOf(input), ...withoutUndefined(init ?? {}) }
   if (input.body === null || parts.body != null) return replay(input.url, parts, origin)
   // Of a fetch that has streams of its own kind: sent as it is.
   if (!('getReader' in input.body))
@@ -105,9 +106,6 @@ function isRepeatable(body: FetchInit['body']): boolean {
   return Object.prototype.toString.call(body) === '[object FormData]' && Symbol.iterator in body
 }
 
-const isRequest = (input: unknown): input is Request =>
-  Object.prototype.toString.call(input) === '[object Request]'
-
 /** A Request of whatever make as an init: only what it does not have by default, since some of it is not for everybody. */
 function partsOf(request: Request): FetchInit {
   const { method, headers, redirect, signal, keepalive, integrity, mode, credentials, cache } = request
@@ -117,8 +115,4 @@ function partsOf(request: Request): FetchInit {
   if (request.referrer !== 'about:client') parts.referrer = request.referrer
   if (request.referrerPolicy !== '') parts.referrerPolicy = request.referrerPolicy
   return parts
-}
-
-function withoutUndefined(init: FetchInit | undefined): FetchInit {
-  return Object.fromEntries(Object.entries(init ?? {}).filter(([, value]) => value !== undefined))
 }

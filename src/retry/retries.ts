@@ -1,5 +1,6 @@
 /** The retries of one client: its policy, its budget, what came of them, and which calls they concern. */
 import { InvalidOptionError } from '../errors.ts'
+import type { GaveUp } from '../events.ts'
 import type { Base } from '../fetch/address.ts'
 import type { FetchInit } from '../fetch/fetch.ts'
 import { spread } from '../fetch/globals.ts'
@@ -16,9 +17,6 @@ import {
 import { OptionsPolicy, policyOf } from './policy.ts'
 import { asGiven, type Input, replayOf } from './replay.ts'
 import { type Attempt, RetriedCall, type RetrySettings } from './retry.ts'
-
-/** Why a call that could have been tried again was not. */
-export type GaveUp = 'attempts' | 'total' | 'retry-after' | 'budget' | 'body'
 
 /** What retries have come to, since the start. */
 export interface RetryStats {

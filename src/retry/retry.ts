@@ -4,7 +4,7 @@
  */
 import pRetry from 'p-retry'
 import { BodyNotReplayableError, RetriedResponseError, TimeoutError } from '../errors.ts'
-import { publish, redactUrl } from '../events.ts'
+import { type GaveUp, publish, redactUrl } from '../events.ts'
 import type { FetchInit } from '../fetch/fetch.ts'
 import type { OwnedResponse } from '../fetch/response.ts'
 import type { AttemptOutcome, NextAttempt, RetryBudget, RetryPolicy } from '../options/retry.ts'
@@ -13,7 +13,6 @@ import { hedged } from './hedge.ts'
 import { dispose, isHalf, noticeOf, Outcome } from './outcome.ts'
 import { stop } from './policy.ts'
 import { giveUp, type Input, type Replay, type Sendable } from './replay.ts'
-import type { GaveUp } from './retries.ts'
 
 /** One attempt: a call of fetch without retries. `since` is when the call began (`performance.now()`), if it is not the first. */
 export type Attempt = (input: Input, init: FetchInit | undefined, since?: number) => Promise<OwnedResponse>
