@@ -118,7 +118,7 @@ export class RetriedCall {
       previous: this.#previous,
     }
     const outcome = (this.#previous = new Outcome(this.#replay, facts, response))
-    // By the caller, the limit for everything, or the client, which takes no new request; or nobody can tell.
+    // The caller, the client or the limit for everything has ended it; or it is half a Response, of which nobody can tell.
     const isOver =
       this.#replay.signal?.aborted === true ||
       closing.aborted ||
