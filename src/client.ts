@@ -9,6 +9,7 @@ import type { Trace } from './call-site.ts'
 import { baseOf } from './fetch/address.ts'
 import { type CallDefaults, type Fetch, type FetchInit, fetchOn, type Route, routeTo } from './fetch/fetch.ts'
 import { fetchForeign } from './fetch/foreign.ts'
+import { spread } from './fetch/globals.ts'
 import type { OwnedResponse } from './fetch/response.ts'
 import { Leaks } from './leaks.ts'
 import { Retries, type RetryStats } from './retry/retries.ts'
@@ -101,15 +102,16 @@ export function createClient(options?: ClientOptions): Client {
 
   async function end(): Promise<void> {
     drain.stop()
-    retries.stop(new errors.ClientClosedError())
+    retries.close(new errors.ClientClosedError())
     // At once: a client that is destroyed meanwhile must not be closed after that.
-    const ends = await Promise.allSettled([transport.close(), leaks?.conclude()])
+    const closed = transport.close()
+    const ends = await Promise.allSettled([closed, leaks?.conclude(closed)])
     for (const each of ends) if (each.status === 'rejected') throw each.reason
   }
 
   async function destroy(error?: Error): Promise<void> {
     drain.destroy(error)
-    retries.stop(error ?? new errors.ClientDestroyedError())
+    retries.destroy(error ?? new errors.ClientDestroyedError())
     await transport.destroy(error)
   }
 
@@ -216,5 +218,5 @@ export const fetch: Fetch = (input: string | URL | Request, init?: FetchInit | R
   const given = init as FetchInit | undefined
   const chosen = chosenBy(given) ?? chosenDispatcher()
   const dispatcher = chosen === installed?.dispatcher ? undefined : chosen
-  return client.fetch(input, dispatcher === undefined ? given : { ...given, dispatcher })
+  return client.fetch(input, dispatcher === undefined ? given : { ...spread(given), dispatcher })
 }

@@ -104,6 +104,9 @@ export interface ReclaimEvent {
   readonly callSite: string | undefined
 }
 
+/** Why a call that could have been tried again was not. */
+export type GaveUp = 'attempts' | 'total' | 'retry-after' | 'budget' | 'body'
+
 /** Message of `drained:retry`: an attempt has failed, and another one follows, or why none does. */
 export interface RetryEvent {
   readonly client: string
@@ -122,7 +125,7 @@ export interface RetryEvent {
    * Why there is none although the failure is worth one: no attempts are left, the wait is longer than what is left of `timeout.total`, the
    * server asks for a wait longer than `maxRetryAfter`, the budget is used up, or the body was a stream.
    */
-  readonly gaveUp: 'attempts' | 'total' | 'retry-after' | 'budget' | 'body' | undefined
+  readonly gaveUp: GaveUp | undefined
 }
 
 /** Message of `drained:wait`: one per request, when its waiting for a connection is over. */
@@ -254,11 +257,14 @@ export function publish<K extends keyof Events>(name: K, message: () => Events[K
 const secretName =
   /(signature|token|key|secret|password|passwd|passphrase|pwd|credential|authorization)$|^(sig|credentials|code|auth|jwt|assertion|pass|sas|awsaccesskeyid|googleaccessid)$/i
 
-/** A URL or path with user info and the values of secret query parameters replaced by `***`. Never throws. */
+/** A URL or path without its fragment, with user info and the values of secret query parameters replaced by `***`. Never throws. */
 export function redactUrl(url: string): string {
   // Most have nothing to hide, and whoever listens pays for each.
-  if (!url.includes('?') && !url.includes('@')) return url
-  const plain = url.replace(
+  if (!url.includes('?') && !url.includes('@') && !url.includes('#')) return url
+  // Never sent, and where some flows of OAuth have their tokens.
+  const fragment = url.indexOf('#')
+  const sent = fragment === -1 ? url : url.slice(0, fragment)
+  const plain = sent.replace(
     /^([a-z][a-z0-9+.-]*:)?\/\/[^/?#]*@/i,
     (_, scheme: string | undefined) => `${scheme ?? ''}//***@`,
   )

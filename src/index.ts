@@ -27,6 +27,7 @@ export type {
   EndedBy,
   Events,
   FoundBy,
+  GaveUp,
   Holder,
   HolderState,
   LeakEvent,
@@ -61,7 +62,7 @@ export type {
   RetryOptions,
   RetryPolicy,
 } from './options/retry.ts'
-export type { GaveUp, RetryStats } from './retry/retries.ts'
+export type { RetryStats } from './retry/retries.ts'
 export { install, type Installed } from './process/install.ts'
 export { createServices, type ServiceRouter, type Services, type ServicesOptions } from './services.ts'
 export { drain } from './wire/drain.ts'

@@ -56,7 +56,7 @@ export class Leaks {
   #until = 0
   /** Of those that are traced one after another. */
   #left = burst
-  #refilledAt = 0
+  #refilledAt = performance.now()
   #burstAt = -Infinity
   readonly #wanted = new Set<string>()
   #credit = maxCredit
@@ -153,13 +153,15 @@ export class Leaks {
   }
 
   /**
-   * The client closes: of `throw`, what was forgotten and can be found now is thrown to whoever closes.
+   * The client closes: of `throw`, what was forgotten and is found until it is closed is thrown to whoever closes.
    * @throws BodyLeakedError for one leak, an AggregateError of them for several
    */
-  async conclude(): Promise<void> {
+  async conclude(closed: Promise<void>): Promise<void> {
     if (!this.#throws) return
     this.#caught ??= []
     await collectGarbage()
+    // Meanwhile, what nobody touches is taken back.
+    await closed.catch(() => {})
     const errors = this.#caught ?? []
     this.#caught = undefined
     throwLeaks(errors)

@@ -4,6 +4,10 @@ import type { LeakEvent } from './events.ts'
 import { collectGarbage } from './garbage.ts'
 import { throwLeaks, watchLeaks } from './leaks.ts'
 
+/** Of all files of a runner that does not isolate them: a list for each would only grow once its tests are over. */
+const found: LeakEvent[] = []
+const watch = (leak: LeakEvent): void => void found.push(leak)
+
 /** Registers what is to run after each test. */
 export type AfterEach = (run: () => Promise<void>) => unknown
 
@@ -13,8 +17,9 @@ export type AfterEach = (run: () => Promise<void>) => unknown
  * @param hooks those of the test runner: `failOnLeaks({ afterEach })`
  */
 export function failOnLeaks({ afterEach }: { readonly afterEach: AfterEach }): void {
-  const found: LeakEvent[] = []
-  watchLeaks((leak) => found.push(leak))
+  watchLeaks(watch)
+  // What was forgotten before is nobody's here.
+  found.length = 0
   afterEach(async () => {
     await collectGarbage()
     fail(found.splice(0))

@@ -1,7 +1,7 @@
 /** One call: the short lane for what it covers exactly, undici's own fetch for the rest. The caller cannot tell which. */
 import type { Dispatcher } from 'undici'
 import type { Trace } from '../call-site.ts'
-import { resolveDecompress, resolveTimeouts, type TimeoutOptions, type Timeouts } from '../options.ts'
+import { resolveCallTimeouts, resolveDecompress, type TimeoutOptions } from '../options.ts'
 import type { HedgeOptions, Retry } from '../options/retry.ts'
 import { type Base, resolveAddress } from './address.ts'
 import { atHand, type Outgoing, readRequest } from './request.ts'
@@ -88,7 +88,7 @@ export function fetchOn(
   try {
     target = atOrigin(input, defaults.origin)
     if (init?.timeout !== undefined)
-      options = { ...options, timeouts: timeoutsOf(init.timeout, defaults.timeouts) }
+      options = { ...options, timeouts: resolveCallTimeouts(init.timeout, defaults.timeouts) }
     if (init?.decompress !== undefined)
       options = { ...options, decompress: resolveDecompress(init.decompress) }
     outgoing = readRequest(target, init, defaults.headers)
@@ -110,18 +110,8 @@ async function fetchRequest(
   stream: ReadableStream<Uint8Array>,
   options: CallOptions,
 ): Promise<OwnedResponse> {
-  let body
-  try {
-    body = await atHand(stream)
-  } catch (error) {
-    throw new TypeError('fetch failed', { cause: error })
-  }
+  const body = await atHand(stream)
   return fetchShort(route.dispatch, route.isOwn, { ...outgoing, body }, options)
-}
-
-/** @throws InvalidOptionError */
-export function timeoutsOf(given: number | TimeoutOptions, defaults: Timeouts | undefined): Timeouts {
-  return resolveTimeouts(typeof given === 'number' ? { total: given } : given, 'init.timeout', defaults)
 }
 
 /** A relative URL resolved against the client's origin; everything else, bad URLs included, is left to fetch. */

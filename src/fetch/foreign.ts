@@ -6,24 +6,16 @@ import type { Dispatcher } from 'undici'
 import type { Trace, Traced } from '../call-site.ts'
 import { BodyGivenUpError, type Phase, TimeoutError } from '../errors.ts'
 import { redactUrl } from '../events.ts'
-import type { FetchLike } from '../options.ts'
+import { type FetchLike, resolveCallTimeouts } from '../options.ts'
 import { ResponseBody } from './body.ts'
 import { Deadline } from './deadline.ts'
-import { type CallDefaults, type FetchInit, timeoutsOf } from './fetch.ts'
+import type { CallDefaults, FetchInit } from './fetch.ts'
+import { spread } from './globals.ts'
 import type { Dispatch } from './hop.ts'
 import { Incoming, type Owner } from './incoming.ts'
 import { newResponse, type OwnedResponse, type ResponseStart } from './response.ts'
 import type { CallOptions } from './short.ts'
-import {
-  type Answer,
-  ask,
-  type Asked,
-  asResponse,
-  framing,
-  type Input,
-  rawHeaders,
-  spread,
-} from './theirs.ts'
+import { type Answer, ask, type Asked, asResponse, framing, type Input, rawHeaders } from './theirs.ts'
 
 type Controller = Dispatcher.DispatchController
 /**
@@ -44,7 +36,7 @@ export function fetchForeign(
   try {
     const asked = ask(input, init, defaults)
     const timeouts =
-      init?.timeout === undefined ? defaults.timeouts : timeoutsOf(init.timeout, defaults.timeouts)
+      init?.timeout === undefined ? defaults.timeouts : resolveCallTimeouts(init.timeout, defaults.timeouts)
     if (asked.signal?.aborted) throw asked.signal.reason
     const options = {
       ...defaults,

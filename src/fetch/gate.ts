@@ -4,6 +4,7 @@
  */
 import type { Dispatcher } from 'undici'
 import type { Trace, Traced } from '../call-site.ts'
+import type { Timeouts } from '../options.ts'
 import type { QueueAware } from '../queued.ts'
 import type { Deadline } from './deadline.ts'
 
@@ -178,13 +179,17 @@ class GuardedHandler implements Handler, QueueAware, Traced {
   }
 }
 
-/** `dispatcher` with the bodies of one call behind `gate`. */
-export function behind(gate: Gate, dispatcher: Dispatcher): Dispatcher {
+/** `dispatcher` with the bodies of one call behind `gate`, and with our time limits instead of undici's own. */
+export function behind(gate: Gate, dispatcher: Dispatcher, timeouts: Timeouts = {}): Dispatcher {
+  const limits = {
+    ...(timeouts.headers === undefined ? undefined : { headersTimeout: 0 }),
+    ...(timeouts.body === undefined ? undefined : { bodyTimeout: 0 }),
+  }
   return Object.create(dispatcher, {
     dispatch: {
       value: (opts: Dispatcher.DispatchOptions, handler: Handler) => {
         gate.origin = String(opts.origin)
-        return dispatcher.dispatch(opts, new GuardedHandler(gate, handler))
+        return dispatcher.dispatch({ ...opts, ...limits }, new GuardedHandler(gate, handler))
       },
     },
   }) as Dispatcher

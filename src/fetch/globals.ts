@@ -16,10 +16,10 @@ export async function withForeignParts(
 ): Promise<[UndiciInput, UndiciInit]> {
   const own = known(init)
   if (isForeignFormData(own.body)) own.body = unpackForm(own.body)
-  if (isForeignRequest(input)) return [await unpackRequest(input, own), own]
+  if (isRequest(input) && !(input instanceof UndiciRequest)) return [await unpackRequest(input, own), own]
   // An init, and be it empty but for the dispatcher, takes these away from a Request.
   if (input instanceof UndiciRequest && Object.keys(own).length === 0) {
-    const { referrer, referrerPolicy } = input as unknown as UndiciRequest
+    const { referrer, referrerPolicy } = input
     return [input, { referrer, referrerPolicy }]
   }
   return [input, own]
@@ -44,6 +44,21 @@ export const members = [
   'priority',
 ] as const
 
+/** Those that are not for another fetch. */
+export const ours = ['timeout', 'retry', 'hedge', 'decompress'] as const
+
+/** A copy that may be changed; of an init that is a Request, too, whose members are inherited. */
+export function spread(init: FetchInit | null = {}): FetchInit {
+  if (init === null) return {}
+  const prototype: unknown = Object.getPrototypeOf(init)
+  if (prototype === null || prototype === Object.prototype) return { ...init }
+  const given = init as Record<string, unknown>
+  const inherited = [...members, ...ours, 'dispatcher']
+    .map((name) => [name, given[name]] as const)
+    .filter(([, value]) => value !== undefined)
+  return { ...init, ...(Object.fromEntries(inherited) as FetchInit) }
+}
+
 function known(init: FetchInit | undefined): UndiciInit {
   if (init === undefined || init === null) return {}
   // Refused by undici, in its own words.
@@ -59,9 +74,8 @@ function known(init: FetchInit | undefined): UndiciInit {
 const isTagged = (value: unknown, tag: string): boolean =>
   Object.prototype.toString.call(value) === `[object ${tag}]`
 
-function isForeignRequest(input: unknown): input is Request {
-  return isTagged(input, 'Request') && !(input instanceof UndiciRequest)
-}
+/** Of any copy of the class: undici's, Node's, or another. */
+export const isRequest = (input: unknown): input is Request => isTagged(input, 'Request')
 
 function isForeignFormData(body: unknown): body is FormData {
   return isTagged(body, 'FormData') && !(body instanceof UndiciFormData)

@@ -246,9 +246,9 @@ export class Hop implements Dispatcher.DispatchHandler, QueueAware, Traced, Owne
   }
 
   #fail(error: Error): void {
-    const limit = this.#call.options.timeouts?.connect
+    const limit = this.#call.options.timeouts?.connect ?? Infinity
     const isConnect =
-      limit !== undefined && (error as NodeJS.ErrnoException).code === 'UND_ERR_CONNECT_TIMEOUT'
+      limit !== Infinity && (error as NodeJS.ErrnoException).code === 'UND_ERR_CONNECT_TIMEOUT'
     const reason = isConnect
       ? this.timeout('connect', limit, error)
       : new TypeError('fetch failed', { cause: error })

@@ -213,8 +213,8 @@ export function cancel(content: object, reason: unknown): void {
   } else if (content instanceof Readable) {
     content.destroy()
   } else {
-    const iterator = (content as AsyncIterable<unknown>)[Symbol.asyncIterator]()
-    iterator.return?.().catch(() => {})
+    const iterator = (content as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator]?.()
+    iterator?.return?.().catch(() => {})
   }
 }
 
@@ -245,9 +245,19 @@ const mostAtHand = 1024 * 1024
 /**
  * Node does not tell whether a Request was made of text or of a stream. What can be had without waiting was text or bytes: it is
  * sent with its length and can be sent again, as it was meant.
+ * @throws TypeError as fetch does: for a stream that has been read from, be it unlocked again, and for one that fails at once
  */
 export async function atHand(stream: ReadableStream<Uint8Array>): Promise<RequestBody> {
-  const reader = stream.getReader()
+  if (isTaken(stream))
+    throw new TypeError('Cannot construct a Request with a Request object that has already been used.')
+  try {
+    return await begin(stream.getReader())
+  } catch (error) {
+    throw new TypeError('fetch failed', { cause: error })
+  }
+}
+
+async function begin(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<RequestBody> {
   const parts: Uint8Array[] = []
   let size = 0
   for (;;) {

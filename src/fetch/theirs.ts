@@ -2,7 +2,7 @@
 import { InvalidOptionError } from '../errors.ts'
 import { refuseUnseen } from '../options.ts'
 import { atOrigin, type CallDefaults, type FetchInit } from './fetch.ts'
-import { members } from './globals.ts'
+import { ours, spread } from './globals.ts'
 import type { RawHeaders } from './response.ts'
 
 export type Input = string | URL | Request
@@ -36,18 +36,15 @@ export interface Theirs {
   readonly type?: Response['type']
 }
 
-/** Members of an init that are not for another fetch. */
-const ours = ['timeout', 'retry', 'hedge', 'decompress'] as const
-
-/** Of any copy of the class. */
-const isRequest = (input: Input): input is Request => typeof input === 'object' && 'url' in input
+/** Of whatever make the other fetch takes: not all of them say that they are one. */
+const hasUrl = (input: Input): input is Request => typeof input === 'object' && 'url' in input
 
 export function ask(input: Input, init: FetchInit | undefined, defaults: CallDefaults): Asked {
   const target = atOrigin(input, defaults.origin)
-  const request = isRequest(target) ? target : undefined
+  const request = hasUrl(target) ? target : undefined
   const asked = {
     input: target,
-    url: isRequest(target) ? target.url : String(target),
+    url: hasUrl(target) ? target.url : String(target),
     method: (init?.method ?? request?.method ?? 'GET').toUpperCase(),
     // Null is a choice: none.
     signal: init?.signal === undefined ? (request?.signal ?? null) : init.signal,
@@ -67,15 +64,6 @@ export function ask(input: Input, init: FetchInit | undefined, defaults: CallDef
     if (!headers.has(name)) headers.set(name, value)
   // Plain: every fetch takes it, whatever its classes.
   return { ...asked, init: { ...own, headers: Object.fromEntries(headers) } }
-}
-
-/** A copy that may be changed; of an init that is a Request, too, whose members are inherited. */
-export function spread(init: FetchInit = {}): FetchInit {
-  const prototype: unknown = Object.getPrototypeOf(init)
-  if (prototype === null || prototype === Object.prototype) return { ...init }
-  const given = init as Record<string, unknown>
-  const own = members.map((name) => [name, given[name]] as const).filter(([, value]) => value !== undefined)
-  return { ...init, ...(Object.fromEntries(own) as FetchInit) }
 }
 
 /** Undefined for what has nothing to read: half a Response, as simple mocks make it. */

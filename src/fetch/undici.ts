@@ -29,7 +29,7 @@ export async function fetchLong(
 ): Promise<OwnedResponse> {
   const [target, rest] = await withForeignParts(input, init)
   const gate = new Gate(options.decompress, options.trace)
-  const complete = { ...rest, dispatcher: behind(gate, dispatcher) } as UndiciInit
+  const complete = { ...rest, dispatcher: behind(gate, dispatcher, options.timeouts) } as UndiciInit
   if (options.headers !== undefined) complete.headers = withDefaults(target, rest, options.headers)
   if (options.timeouts !== undefined) gate.deadline = limit(target, complete, options, gate)
   // With integrity metadata, fetch itself reads the body before it answers.
@@ -42,8 +42,8 @@ export async function fetchLong(
     gate.deadline?.end()
     gate.leaveQueue(new BodyGivenUpError())
     const cause = (error as Error | undefined)?.cause as NodeJS.ErrnoException | undefined
-    const most = options.timeouts?.connect
-    if (most === undefined || cause?.code !== 'UND_ERR_CONNECT_TIMEOUT') throw error
+    const most = options.timeouts?.connect ?? Infinity
+    if (most === Infinity || cause?.code !== 'UND_ERR_CONNECT_TIMEOUT') throw error
     throw timeoutError('connect', most, target, rest, { cause })
   }
 }

@@ -116,28 +116,34 @@ export function resolveQueue(options: QueueOptions = {}): Readonly<Required<Queu
   return { warn: warn === 0 ? Infinity : warn }
 }
 
-/** @internal Limits that are set. */
+/** @internal Limits that were given; Infinity is none, undici's own included. */
 export type Timeouts = Readonly<TimeoutOptions>
 
 /**
- * Checked time limits, without those that mean none.
- * @param defaults what holds for those that are not given
+ * Checked time limits of a client.
  * @throws InvalidOptionError
  */
-export function resolveTimeouts(
-  options: TimeoutOptions,
-  path = 'timeout',
-  defaults: Timeouts = {},
-): Timeouts {
-  check(path, options, timeoutChecks)
-  if (path !== 'timeout' && options.connect !== undefined)
+export function resolveTimeouts(options: TimeoutOptions): Timeouts {
+  check('timeout', options, timeoutChecks)
+  return withoutZero(options)
+}
+
+/**
+ * Checked time limits of a call, laid over those of its client.
+ * @throws InvalidOptionError
+ */
+export function resolveCallTimeouts(given: number | TimeoutOptions, defaults: Timeouts = {}): Timeouts {
+  const options = typeof given === 'number' ? { total: given } : given
+  check('init.timeout', options, timeoutChecks)
+  if (options.connect !== undefined)
     throw new InvalidOptionError(
-      `${path}.connect`,
-      `Option ${path}.connect is for a whole client only, since calls share connections`,
+      'init.timeout.connect',
+      'Option init.timeout.connect is for a whole client only, since calls share connections',
     )
-  return Object.fromEntries(
-    Object.entries({ ...defaults, ...withoutUndefined(options) }).filter(
-      ([, value]: [string, unknown]) => value !== 0 && value !== Infinity,
-    ),
-  )
+  return { ...defaults, ...withoutZero(options) }
+}
+
+function withoutZero(options: TimeoutOptions): Timeouts {
+  const given = Object.entries(withoutUndefined(options)) as [string, number][]
+  return Object.fromEntries(given.map(([name, value]) => [name, value === 0 ? Infinity : value]))
 }

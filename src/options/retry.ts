@@ -96,7 +96,7 @@ export interface BackoffOptions {
 
 /** The load retries may add. */
 export interface BudgetOptions {
-  /** Retries and hedged requests per call, over ten seconds. @default 0.2 (an outage sees at most 1.2 times the load) */
+  /** Retries and hedged requests per call, over ten seconds. @default 0.2 (an outage sees at most 1.2 times the load, and the floor) */
   share?: number
   /** Retries that are allowed in ten seconds however few calls there are. @default 10 (one a second: no load to speak of) */
   floor?: number
@@ -108,7 +108,7 @@ export interface RetryOptions {
   maxAttempts?: number
   /** Methods that may be sent again. @default GET, HEAD, OPTIONS, TRACE, PUT, DELETE and QUERY: the idempotent ones (RFC 9110, 9.2.2) */
   methods?: readonly string[]
-  /** Statuses that are worth another attempt. @default 408, 425, 429, 500, 502, 503, 504 */
+  /** Statuses that are worth another attempt, from 300 on. @default 408, 425, 429, 500, 502, 503, 504 */
   statuses?: readonly number[]
   /** Codes of network errors that are worth another attempt. @default those of connections refused, reset or timed out, and of hosts out of reach for now */
   codes?: readonly string[]
@@ -200,8 +200,9 @@ export const retryChecks: Checks<RetryOptions> = {
   maxAttempts: positive,
   methods: listOf('methods in capitals', (each) => typeof each === 'string' && /^[!-`{-~]+$/.test(each)),
   statuses: listOf(
-    'statuses from 200 to 599',
-    (each) => isCount(each) && (each as number) >= 200 && (each as number) <= 599,
+    // Of success only shouldRetry and policies are asked.
+    'statuses from 300 to 599',
+    (each) => isCount(each) && (each as number) >= 300 && (each as number) <= 599,
   ),
   codes: listOf('error codes', (each) => typeof each === 'string' && each !== ''),
   shouldRetry: aFunction,

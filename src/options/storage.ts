@@ -37,7 +37,7 @@ export interface AzureStorageOptions extends BudgetedOptions {
    * there, with the same headers, `Authorization` included. @default none
    */
   secondary?: string
-  /** Statuses that are worth another attempt. @default 500, 503 */
+  /** Statuses that are worth another attempt, from 300 on. @default 500, 503 */
   statuses?: readonly number[]
   /** Send again what may then have been done twice: POST (Put Message) and Append Block without a position. @default true */
   mayDuplicate?: boolean

@@ -64,4 +64,8 @@ export class ShareBudget implements RetryBudget {
   }
 }
 
+/** @returns undefined for false: none */
+export const shareBudget = (options: Readonly<Required<BudgetOptions>> | false): ShareBudget | undefined =>
+  options === false ? undefined : new ShareBudget(options)
+
 const sum = (values: readonly number[]): number => values.reduce((total, each) => total + each, 0)

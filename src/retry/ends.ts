@@ -7,7 +7,7 @@
 const longest = 2_147_483_647
 
 /** Who ends a call, and how. */
-export interface Limits {
+export interface Ends {
   /** Of the caller: its reason is handed on as it is. */
   readonly signal: AbortSignal | null | undefined
   /** Of the client: its reason is the cause of the failure. */
@@ -18,54 +18,35 @@ export interface Limits {
   readonly late: () => Error
 }
 
-export class Ends {
-  readonly #limits: Limits
-
-  constructor(limits: Limits) {
-    this.#limits = limits
+/** What comes of the work, unless an end comes before. */
+export async function unlessEnded<T>(work: Promise<T>, { signal, closing, end, late }: Ends): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  const onAbort = (): void => {
+    if (signal?.aborted) reject(signal.reason)
+    else if (closing.aborted) reject(new TypeError('fetch failed', { cause: closing.reason }))
   }
-
-  /** What comes of the work, unless an end comes before; then only `late` hears of it. */
-  async or<T>(work: Promise<T>, late?: (value: T) => void): Promise<T> {
-    try {
-      return await this.#race((resolve, reject) => void work.then(resolve, reject))
-    } catch (error) {
-      if (late !== undefined) work.then(late, () => {})
-      throw error
-    }
+  signal?.addEventListener('abort', onAbort)
+  closing.addEventListener('abort', onAbort)
+  onAbort()
+  const left = Math.max(0, end - performance.now())
+  const timer = left < longest ? setTimeout(() => reject(late()), left) : undefined
+  work.then(resolve, reject)
+  try {
+    return await promise
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', onAbort)
+    closing.removeEventListener('abort', onAbort)
   }
+}
 
-  sleep(ms: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
-    return this.#race(
-      (resolve) => (timer = setTimeout(resolve, Math.min(ms, longest))),
-      () => clearTimeout(timer),
-    )
-  }
-
-  async #race<T>(
-    start: (resolve: (value: T) => void, reject: (reason: unknown) => void) => void,
-    stop?: () => void,
-  ): Promise<T> {
-    const { signal, closing, end, late } = this.#limits
-    const { promise, resolve, reject } = Promise.withResolvers<T>()
-    const onAbort = (): void => {
-      if (signal?.aborted) reject(signal.reason)
-      else if (closing.aborted) reject(new TypeError('fetch failed', { cause: closing.reason }))
-    }
-    signal?.addEventListener('abort', onAbort)
-    closing.addEventListener('abort', onAbort)
-    onAbort()
-    const left = Math.max(0, end - performance.now())
-    const timer = left < longest ? setTimeout(() => reject(late()), left) : undefined
-    start(resolve, reject)
-    try {
-      return await promise
-    } finally {
-      stop?.()
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
-      closing.removeEventListener('abort', onAbort)
-    }
+/** Milliseconds, unless an end comes before. */
+export async function sleep(ms: number, ends: Ends): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, Math.min(ms, longest))
+  try {
+    await unlessEnded(promise, ends)
+  } finally {
+    clearTimeout(timer)
   }
 }

@@ -4,6 +4,7 @@
  */
 import { BodyGivenUpError } from '../errors.ts'
 import type { OwnedResponse } from '../fetch/response.ts'
+import { dispose } from './outcome.ts'
 
 /** One request; it ends when its signal aborts. */
 export type Leg = (signal: AbortSignal) => Promise<OwnedResponse>
@@ -23,13 +24,13 @@ export async function hedged(
 ): Promise<OwnedResponse> {
   const legs: Running[] = []
   const { promise, resolve } = Promise.withResolvers<Running>()
-  /** The newest of those that have ended without an answer, if there is no other to wait for. */
   const start = (): void => {
     const running = run(leg, signal)
     legs.push(running)
     void running.ended.then((response) => {
       const others = legs.filter((other) => other !== running && !other.isOver)
       running.isOver = true
+      // Without an answer the last one to end wins.
       if (others.length === 0 || (response !== undefined && isAnswer(response))) resolve(running)
     })
   }
@@ -64,7 +65,7 @@ function run(leg: Leg, signal: AbortSignal | null | undefined): Running {
     isOver: false,
     giveUp() {
       own.abort(new BodyGivenUpError('Another request was answered first'))
-      void ended.then((response) => response?.[Symbol.asyncDispose]())
+      void ended.then(dispose)
     },
   }
 }

@@ -49,6 +49,15 @@ export function noticeOf(outcome: Outcome, wait: number): RetryNotice {
   })
 }
 
+/** Half a Response, as simple mocks make it: nothing in it says whether another attempt is worth it. */
+export const isHalf = (response: OwnedResponse): boolean =>
+  typeof (response as { headers?: Partial<Headers> }).headers?.get !== 'function'
+
+/** Gives a response up; half a Response has nothing to give up. */
+export async function dispose(response: Partial<OwnedResponse> | undefined): Promise<void> {
+  await response?.[Symbol.asyncDispose]?.()
+}
+
 /** Of the error itself, or of the nearest cause that has one. */
 function codeOf(error: unknown): string | undefined {
   let each = error

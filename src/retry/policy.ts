@@ -7,6 +7,7 @@ import {
   type ResolvedRetry,
   resolveRetry,
   type Retry,
+  type RetryBudget,
   retryDefaults,
   type RetryOptions,
   type RetryPolicy,
@@ -14,7 +15,7 @@ import {
 import { isObject, withoutUndefined } from '../options/check.ts'
 import { TimeoutError } from '../errors.ts'
 import { backoff } from './backoff.ts'
-import { ShareBudget } from './budget.ts'
+import { shareBudget } from './budget.ts'
 import { retryAfter } from './retry-after.ts'
 
 export const stop: NextAttempt = { retry: false }
@@ -38,9 +39,8 @@ export class OptionsPolicy implements RetryPolicy {
     this.asksAboutSuccess = this.#resolved.shouldRetry !== undefined
   }
 
-  createBudget(): ShareBudget | undefined {
-    const { budget } = this.#resolved
-    return budget === false ? undefined : new ShareBudget(budget)
+  createBudget(): RetryBudget | undefined {
+    return shareBudget(this.#resolved.budget)
   }
 
   next(outcome: AttemptOutcome): NextAttempt | Promise<NextAttempt> {
@@ -112,6 +112,6 @@ export function policyOf(
     return retry
   }
   // What is no object at all is refused as it is.
-  const isOver = base instanceof OptionsPolicy && isObject(retry)
-  return new OptionsPolicy(isOver ? { ...base.options, ...withoutUndefined(retry) } : retry, path)
+  const isLaidOver = base instanceof OptionsPolicy && isObject(retry)
+  return new OptionsPolicy(isLaidOver ? { ...base.options, ...withoutUndefined(retry) } : retry, path)
 }

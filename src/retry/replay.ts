@@ -2,10 +2,12 @@
  * What one attempt after another sends: everything that can be read again is; a function that makes the body is called for each attempt;
  * a stream is sent once, and never again as an empty one.
  */
+import { types } from 'node:util'
 import { type Base, resolveAddress } from '../fetch/address.ts'
 import type { FetchInit } from '../fetch/fetch.ts'
-import { types } from 'node:util'
+import { isRequest, spread } from '../fetch/globals.ts'
 import { atHand, cancel, OwnBytes } from '../fetch/request.ts'
+import { withoutUndefined } from '../options/check.ts'
 
 export type Input = string | URL | Request
 
@@ -33,8 +35,15 @@ export function replayOf(
   origin: Base | undefined,
 ): Replay | Promise<Replay> {
   if (!isRequest(input)) return replay(input, init ?? {}, origin)
-  const parts = { ...partsOf(input), ...withoutUndefined(init) }
-  if (input.body === null || parts.body !== undefined) return replay(input.url, parts, origin)
+  const parts = { ...partsOf(input), ...withoutUndefined(init ?? {}) }
+  if (input.body === null || parts.body != null) return replay(input.url, parts, origin)
+  // Of a fetch that has streams of its own kind: sent as it is.
+  if (!('getReader' in input.body))
+    return {
+      ...replay(input.url, parts, origin),
+      isRepeatable: false,
+      next: () => ({ input, init: init ?? {} }),
+    }
   return atHand(input.body).then(({ source, send }) =>
     replay(
       input.url,
@@ -65,7 +74,7 @@ export function giveUp({ init: { body } }: Sendable): void {
 /** What a call was given, as it is now: what its caller changes afterwards is not sent by a later attempt. */
 export function asGiven(init: FetchInit): FetchInit {
   const { headers, body } = init
-  const copy = { ...init }
+  const copy = spread(init)
   if (typeof headers === 'object' && headers !== null)
     copy.headers = Symbol.iterator in headers ? [...(headers as Headers)] : { ...headers }
   if (typeof body === 'object' && body !== null && isRepeatable(body)) copy.body = copyOf(body)
@@ -92,11 +101,10 @@ function copyOf<T extends object>(body: T): T | OwnBytes {
 function isRepeatable(body: FetchInit['body']): boolean {
   if (typeof body !== 'object' || body === null) return true
   if (body instanceof ArrayBuffer || ArrayBuffer.isView(body) || body instanceof Blob) return true
-  return body instanceof URLSearchParams || Object.prototype.toString.call(body) === '[object FormData]'
+  if (body instanceof URLSearchParams) return true
+  // The package form-data has a stream of that name.
+  return Object.prototype.toString.call(body) === '[object FormData]' && Symbol.iterator in body
 }
-
-const isRequest = (input: unknown): input is Request =>
-  Object.prototype.toString.call(input) === '[object Request]'
 
 /** A Request of whatever make as an init: only what it does not have by default, since some of it is not for everybody. */
 function partsOf(request: Request): FetchInit {
@@ -107,8 +115,4 @@ function partsOf(request: Request): FetchInit {
   if (request.referrer !== 'about:client') parts.referrer = request.referrer
   if (request.referrerPolicy !== '') parts.referrerPolicy = request.referrerPolicy
   return parts
-}
-
-function withoutUndefined(init: FetchInit | undefined): FetchInit {
-  return Object.fromEntries(Object.entries(init ?? {}).filter(([, value]) => value !== undefined))
 }

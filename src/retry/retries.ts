@@ -1,9 +1,11 @@
 /** The retries of one client: its policy, its budget, what came of them, and which calls they concern. */
 import { InvalidOptionError } from '../errors.ts'
+import type { GaveUp } from '../events.ts'
 import type { Base } from '../fetch/address.ts'
-import { type FetchInit, timeoutsOf } from '../fetch/fetch.ts'
+import type { FetchInit } from '../fetch/fetch.ts'
+import { spread } from '../fetch/globals.ts'
 import type { OwnedResponse } from '../fetch/response.ts'
-import type { Timeouts } from '../options.ts'
+import { resolveCallTimeouts, type Timeouts } from '../options.ts'
 import {
   type HedgeOptions,
   isPolicy,
@@ -15,9 +17,6 @@ import {
 import { OptionsPolicy, policyOf } from './policy.ts'
 import { asGiven, type Input, replayOf } from './replay.ts'
 import { type Attempt, RetriedCall, type RetrySettings } from './retry.ts'
-
-/** Why a call that could have been tried again was not. */
-export type GaveUp = 'attempts' | 'total' | 'retry-after' | 'budget' | 'body'
 
 /** What retries have come to, since the start. */
 export interface RetryStats {
@@ -35,6 +34,7 @@ export class Retries {
   readonly #origin: Base | undefined
   readonly #timeouts: Timeouts | undefined
   readonly #closing = new AbortController()
+  readonly #destroyed = new AbortController()
   /** Of policies given for single calls. */
   readonly #budgets = new WeakMap<RetryPolicy, { readonly budget: RetryBudget | undefined }>()
   readonly #counts = {
@@ -62,6 +62,7 @@ export class Retries {
     this.#own = {
       client,
       closing: this.#closing.signal,
+      destroyed: this.#destroyed.signal,
       policy,
       hedge: resolveHedge(hedge),
       budget: (policy ?? new OptionsPolicy({})).createBudget?.(),
@@ -84,16 +85,16 @@ export class Retries {
   run(send: Attempt, target: Input, init: FetchInit | undefined): Promise<OwnedResponse> {
     const since = performance.now()
     let settings: RetrySettings
+    let given: FetchInit | undefined
     try {
       settings = this.#settingsOf(init ?? {})
+      const isSentOnce = settings.policy === undefined && settings.hedge === undefined
+      given = init == null ? init : isSentOnce ? spread(init) : asGiven(init)
     } catch (error) {
       return Promise.reject(error)
     }
     settings.budget?.deposit()
-    const { policy, hedge } = settings
-    const isSentOnce = policy === undefined && hedge === undefined
     const input = target instanceof URL ? target.href : target
-    const given = init == null || isSentOnce ? init : asGiven(init)
     const follow = async (sent?: Promise<OwnedResponse>): Promise<OwnedResponse> =>
       new RetriedCall(settings, send, await replayOf(input, given, this.#origin), since).run(sent)
     if (!isBare(settings, input, given)) return follow()
@@ -105,9 +106,15 @@ export class Retries {
     )
   }
 
-  /** Ends what waits for its next attempt, since there will be none. */
-  stop(error: Error): void {
+  /** Ends what waits for its next attempt, since there will be none. What has its answer, or waits for it, gets it. */
+  close(error: Error): void {
     this.#closing.abort(error)
+  }
+
+  /** Ends what is left. */
+  destroy(error: Error): void {
+    this.#closing.abort(error)
+    this.#destroyed.abort(error)
   }
 
   stats(): RetryStats {
@@ -123,7 +130,7 @@ export class Retries {
       )
     const own = this.#own
     const policy = retry === undefined ? own.policy : policyOf(retry, 'init.retry', own.policy)
-    const timeouts = timeout === undefined ? this.#timeouts : timeoutsOf(timeout, this.#timeouts)
+    const timeouts = timeout === undefined ? this.#timeouts : resolveCallTimeouts(timeout, this.#timeouts)
     return {
       ...own,
       policy,

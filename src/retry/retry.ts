@@ -4,16 +4,15 @@
  */
 import pRetry from 'p-retry'
 import { BodyNotReplayableError, RetriedResponseError, TimeoutError } from '../errors.ts'
-import { publish, redactUrl } from '../events.ts'
+import { type GaveUp, publish, redactUrl } from '../events.ts'
 import type { FetchInit } from '../fetch/fetch.ts'
 import type { OwnedResponse } from '../fetch/response.ts'
 import type { AttemptOutcome, NextAttempt, RetryBudget, RetryPolicy } from '../options/retry.ts'
-import { Ends } from './ends.ts'
+import { type Ends, sleep, unlessEnded } from './ends.ts'
 import { hedged } from './hedge.ts'
-import { noticeOf, Outcome } from './outcome.ts'
+import { dispose, isHalf, noticeOf, Outcome } from './outcome.ts'
 import { stop } from './policy.ts'
-import { giveUp, type Input, type Replay } from './replay.ts'
-import type { GaveUp } from './retries.ts'
+import { giveUp, type Input, type Replay, type Sendable } from './replay.ts'
 
 /** One attempt: a call of fetch without retries. `since` is when the call began (`performance.now()`), if it is not the first. */
 export type Attempt = (input: Input, init: FetchInit | undefined, since?: number) => Promise<OwnedResponse>
@@ -21,8 +20,10 @@ export type Attempt = (input: Input, init: FetchInit | undefined, since?: number
 /** What holds for the retries of a call. */
 export interface RetrySettings {
   readonly client: string
-  /** Aborts when the client is closed. */
+  /** Aborts when the client is closed or destroyed: nothing more is sent. */
   readonly closing: AbortSignal
+  /** Aborts when the client is destroyed: what has been answered is over, too. */
+  readonly destroyed: AbortSignal
   readonly policy: RetryPolicy | undefined
   /** Milliseconds without an answer after which a second request is sent. */
   readonly hedge: number | undefined
@@ -38,7 +39,7 @@ interface Ended {
   readonly next: NextAttempt
 }
 
-/** The only thing p-retry ever sees: it decides other errors by their messages. */
+/** The only thing p-retry is ever thrown: of other errors it would make up its own mind, and try again on the strength of the attempt before. */
 class Failed extends Error {}
 
 /** Idempotent (RFC 9110, 9.2.2), and so sent twice without harm. */
@@ -49,8 +50,6 @@ export class RetriedCall {
   readonly #send: Attempt
   readonly #replay: Replay
   readonly #since: number
-  /** Made when there is something to wait for that is no request. */
-  #ends: Ends | undefined
   readonly #errors: unknown[] = []
   #attempt = 0
   #waited = 0
@@ -73,12 +72,17 @@ export class RetriedCall {
     if (!first.next.retry) return this.#conclude(first)
     const { maxAttempts } = this.#settings.policy as RetryPolicy
     let last = first
+    let thrown: { readonly error: unknown } | undefined
     try {
-      last = await pRetry(
+      await pRetry(
         async (number) => {
-          if (number > 1) last = await this.#try()
+          try {
+            if (number > 1) last = await this.#try()
+          } catch (error) {
+            thrown = { error }
+            return
+          }
           if (last.next.retry) throw new Failed()
-          return last
         },
         {
           retries: maxAttempts - 1,
@@ -91,12 +95,13 @@ export class RetriedCall {
       if (!(error instanceof Failed)) throw error
       if (this.#attempt === maxAttempts) this.#giveUp(last.outcome, 'attempts')
     }
+    if (thrown !== undefined) throw thrown.error
     return this.#conclude(last)
   }
 
   async #try(sent?: Promise<OwnedResponse>): Promise<Ended> {
     this.#attempt++
-    const { policy, hedge } = this.#settings
+    const { policy, hedge, closing, destroyed } = this.#settings
     let response: OwnedResponse | undefined
     let error: unknown
     try {
@@ -113,32 +118,48 @@ export class RetriedCall {
       previous: this.#previous,
     }
     const outcome = (this.#previous = new Outcome(this.#replay, facts, response))
-    // What the caller has ended, or the limit for everything, is over.
+    // The caller, the client or the limit for everything has ended it; or it is half a Response, of which nobody can tell.
     const isOver =
-      this.#replay.signal?.aborted === true || (error instanceof TimeoutError && error.phase === 'total')
+      this.#replay.signal?.aborted === true ||
+      closing.aborted ||
+      (response !== undefined && isHalf(response)) ||
+      (error instanceof TimeoutError && error.phase === 'total')
     if (policy === undefined || isOver) return { outcome, next: stop }
     try {
       const next = policy.next(outcome)
-      return { outcome, next: next instanceof Promise ? await this.#untilEnd().or(next) : next }
+      return {
+        outcome,
+        next: next instanceof Promise ? await unlessEnded(next, this.#ends(destroyed)) : next,
+      }
     } catch (thrown) {
-      await response?.[Symbol.asyncDispose]()
+      await dispose(response)
       throw thrown
     }
   }
 
   async #request(signal?: AbortSignal): Promise<OwnedResponse> {
     const made = this.#replay.next()
-    const { input, init } = made instanceof Promise ? await this.#untilEnd().or(made, giveUp) : made
+    const { input, init } = made instanceof Promise ? await this.#made(made) : made
     const target = this.#url === this.#replay.url ? input : this.#url
     return this.#send(target, signal === undefined ? init : { ...init, signal }, this.#since)
+  }
+
+  /** Whoever makes a body may do so too late, or for a client that sends nothing more: then it is given up. */
+  async #made(made: Promise<Sendable>): Promise<Sendable> {
+    try {
+      return await unlessEnded(made, this.#ends(this.#settings.closing))
+    } catch (error) {
+      made.then(giveUp, () => {})
+      throw error
+    }
   }
 
   #hedge(after: number): Promise<OwnedResponse> {
     const { method, isRepeatable, signal } = this.#replay
     if (!mayHedge.has(method) || !isRepeatable) return this.#request()
-    const { budget, counts } = this.#settings
+    const { budget, counts, closing } = this.#settings
     const isAllowed = (): boolean => {
-      const allowed = budget?.withdraw() ?? true
+      const allowed = !closing.aborted && (budget?.withdraw() ?? true)
       if (allowed) counts.hedged++
       return allowed
     }
@@ -156,7 +177,9 @@ export class RetriedCall {
     if (!next.retry) return false
     const { signal, isRepeatable } = this.#replay
     if (signal?.aborted) throw signal.reason
-    const { budget, counts, policy, total } = this.#settings
+    const { budget, closing, counts, policy, total } = this.#settings
+    // While a policy made up its mind: what there is is handed out.
+    if (closing.aborted) return false
     if (!isRepeatable) return this.#giveUp(outcome, 'body')
     if (performance.now() - this.#since + next.wait >= total) return this.#giveUp(outcome, 'total')
     if (budget?.withdraw(outcome) === false) return this.#giveUp(outcome, 'budget')
@@ -169,9 +192,9 @@ export class RetriedCall {
     try {
       policy?.onRetry?.(noticeOf(outcome, next.wait))
     } finally {
-      await response?.[Symbol.asyncDispose]()
+      await dispose(response)
     }
-    await this.#untilEnd().sleep(next.wait)
+    await sleep(next.wait, this.#ends(closing))
     this.#waited = next.wait
     this.#url = next.url ?? this.#replay.url
     return true
@@ -196,15 +219,11 @@ export class RetriedCall {
     throw final
   }
 
-  #untilEnd(): Ends {
-    const { closing, total } = this.#settings
+  #ends(closing: AbortSignal): Ends {
+    const { total } = this.#settings
     const { signal, method } = this.#replay
-    return (this.#ends ??= new Ends({
-      signal,
-      closing,
-      end: this.#since + total,
-      late: () => new TimeoutError('total', total, method, redactUrl(this.#url)),
-    }))
+    const late = (): Error => new TimeoutError('total', total, method, redactUrl(this.#url))
+    return { signal, closing, end: this.#since + total, late }
   }
 
   #giveUp(outcome: AttemptOutcome, why: GaveUp): false {

@@ -59,7 +59,8 @@ const localAddressOf = ({ localAddress }: ConnectOptions): { localAddress?: stri
 function poolOptions(options: ResolvedClient): Agent.Options {
   const { connections = clientDefaults.connections, keepAlive = clientDefaults.keepAlive } = options
   const { connect: timeout } = options.timeout
-  const connectTimeout = timeout === undefined ? undefined : { timeout }
+  // undici's 0 is no limit.
+  const connectTimeout = timeout === undefined ? undefined : { timeout: timeout === Infinity ? 0 : timeout }
   const settings: Agent.Options = {
     connections,
     // One response after another: behind a slow body, a pipelined request would wait for it.

@@ -297,3 +297,18 @@ test('credentials in the origin of a dispatched request are in no event and no n
   expect(events.length).toBeGreaterThan(0)
   expect(JSON.stringify([events, client.stats()])).not.toContain('hunter2')
 })
+
+test('a Request as init keeps its method and body when the default fetch goes to a global dispatcher', async () => {
+  await using origin = await createOrigin(serveShapes)
+  const agent = new Agent()
+  setGlobalDispatcher(agent)
+  const send = (init: Request): Promise<string> =>
+    fetch(`${origin.url}/ok`, init).then((response) => response.text())
+  await send(new Request(origin.url, { method: 'DELETE', headers: { 'x-mine': 'y' } }))
+  await send(new Request(origin.url, { method: 'PUT', body: 'x' }))
+  expect(origin.seen.map(({ method }) => method)).toEqual(['DELETE', 'PUT'])
+  expect(origin.seen[0]?.headers).toContain('x-mine: y')
+  expect(origin.seen[1]?.headers).toContain('transfer-encoding: chunked')
+  setGlobalDispatcher(initial)
+  await agent.destroy()
+})

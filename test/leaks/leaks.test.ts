@@ -143,6 +143,15 @@ test('the end of a client finds what nobody came for, and not what was just answ
   expect(found).toHaveLength(1)
 })
 
+test('throw: close() rejects with what it finds until it is over, and nothing is thrown where nobody can catch it', async () => {
+  await using origin = await serve()
+  const client = testClient({ leaks: 'throw', drain: { stall: 300 } })
+  const kept = await client.fetch(`${origin.url}/stalls`)
+  await expect(client.close()).rejects.toMatchObject({ name: 'BodyLeakedError', foundBy: 'client' })
+  await expect(kept.text()).rejects.toMatchObject({ cause: { name: 'BodyReclaimedError' } })
+  await client.destroy()
+})
+
 test('leaks of one place are told at the first, the tenth and the hundredth', async () => {
   await using origin = await serve()
   await using client = testClient({ leaks: 'all', connections: 4 })

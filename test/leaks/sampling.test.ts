@@ -1,5 +1,5 @@
 /** Which calls are traced, and how leaks are counted. */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { type Found, Leaks, shapeOf } from '../../src/leaks.ts'
 import { heard } from './support/serve.ts'
 import { forgetsBodies } from '../support/forgotten.ts'
@@ -34,6 +34,15 @@ test('the first calls of a client are all traced, then few', () => {
   const few = traced(leaks, 500_000)
   expect(few).toBeGreaterThan(100)
   expect(few).toBeLessThan(2_000 + (performance.now() - started))
+})
+
+test('the first calls of a client are as many, however long the process has lived', () => {
+  const now = vi.spyOn(performance, 'now').mockReturnValue(3_600_000)
+  try {
+    expect(traced(new Leaks('a', 'sample'), 257)).toBe(256)
+  } finally {
+    now.mockRestore()
+  }
 })
 
 test('a leak that nobody can name makes the next calls be traced, once a second', () => {

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { expect, test } from 'vitest'
 import { MockAgent } from 'undici'
+import { collectGarbage } from '../../src/garbage.ts'
 import { createClient } from '../../src/index.ts'
 import { expectNoLeaks, failOnLeaks } from '../../src/testing.ts'
 import { testClient } from '../support/client.ts'
@@ -58,6 +59,25 @@ test('failOnLeaks fails the test that leaks, and not the next', async () => {
   await expect(after()).rejects.toThrow('neither read, cancelled nor disposed of')
   await (await client.fetch(`${origin.url}/40`)).text()
   await after()
+})
+
+test('failOnLeaks in several files of one process: a leak fails one test, and what came before a file is not its own', async () => {
+  await using origin = await serve()
+  await using client = testClient()
+  const hooks: (() => Promise<void>)[] = []
+  const register = (): void => failOnLeaks({ afterEach: (run) => hooks.push(run) })
+  const forget = async (): Promise<void> => void (await client.fetch(`${origin.url}/40`))
+  register()
+  await forget()
+  await expect(hooks[0]?.()).rejects.toThrow('neither read, cancelled nor disposed of')
+  await forget()
+  await collectGarbage()
+  register()
+  await hooks[1]?.()
+  await forget()
+  await expect(hooks[1]?.()).rejects.toThrow('neither read, cancelled nor disposed of')
+  // Only the newest hears of it: nothing gathers where nobody looks any more.
+  await hooks[0]?.()
 })
 
 test('MockAgent: a forgotten answer of a mock is found', async () => {

@@ -163,6 +163,45 @@ test('what shouldRetry or onRetry throws ends the call with it', async () => {
   expect(await failure(client.fetch(origin.url, { retry: { onRetry: fails } }))).toBe(thrown)
 })
 
+test('what shouldRetry or onRetry throws at a later attempt ends the call with it, and nothing more is sent', async () => {
+  await using origin = await scripted(status(503, 100 * KiB))
+  await using client = testClient()
+  const thrown = new Error('mine')
+  const failsAtSecond = ({ attempt }: { readonly attempt: number }): boolean => {
+    if (attempt === 2) throw thrown
+    return true
+  }
+  const laterFails = async (outcome: { readonly attempt: number }): Promise<boolean> => failsAtSecond(outcome)
+  const options = { maxAttempts: 4, backoff: soon }
+  for (const own of [
+    { shouldRetry: failsAtSecond },
+    { shouldRetry: laterFails },
+    { onRetry: (retry: RetryNotice) => void failsAtSecond(retry) },
+  ]) {
+    const before = client.stats().retries.made
+    expect(await failure(client.fetch(origin.url, { retry: { ...options, ...own } }))).toBe(thrown)
+    expect(origin.seen.splice(0)).toHaveLength(2)
+    expect(client.stats().retries.made - before).toBe('onRetry' in own ? 2 : 1)
+  }
+})
+
+test('a reason that is no Error, aborted with while a policy decides about a later attempt, is handed on', async () => {
+  await using origin = await scripted(status(503))
+  await using client = testClient()
+  const abort = new AbortController()
+  const shouldRetry = ({ attempt }: { readonly attempt: number }): boolean | Promise<boolean> => {
+    if (attempt === 1) return true
+    abort.abort('mine')
+    return new Promise(() => {})
+  }
+  const call = client.fetch(origin.url, {
+    signal: abort.signal,
+    retry: { maxAttempts: 4, backoff: soon, shouldRetry },
+  })
+  expect(await failure(call)).toBe('mine')
+  expect(origin.seen).toHaveLength(2)
+})
+
 test('onRetry hears of each attempt that follows, and of the wait', async () => {
   // On a connection of its own: one that was kept, and is dead, is no failure of the attempt.
   await using origin = await scripted(status(503, 0, 'connection: close\r\n'), reset, ok)

@@ -322,3 +322,53 @@ test('a stream whose call has failed is refused, whatever the failure, and named
   expect(error).toBeInstanceOf(BodyNotReplayableError)
   expect(error).toMatchObject({ cause: { code: 'ECONNREFUSED' } })
 })
+
+for (const [name, { OneRequest }] of Object.entries(classes)) {
+  test(`a Request of ${name} as init: each attempt has its method, its headers and the signal`, async () => {
+    await using origin = await busy(2)
+    await using client = retrying()
+    const init = new OneRequest(origin.url, { method: 'DELETE', headers: { 'x-mine': 'y' } })
+    expect((await client.fetch(origin.url, init)).status).toBe(200)
+    expect(origin.received.map(({ method, headers }) => [method, headers['x-mine']])).toEqual([
+      ['DELETE', 'y'],
+      ['DELETE', 'y'],
+      ['DELETE', 'y'],
+    ])
+  })
+
+  test(`a body of null over a Request of ${name} leaves it its own, again and again`, async () => {
+    await using origin = await busy(1)
+    await using client = retrying()
+    const request = new OneRequest(origin.url, { method: 'PUT', body: 'content' })
+    expect((await client.fetch(request, { body: null })).status).toBe(200)
+    expect(origin.received.map(({ body }) => body)).toEqual(['content', 'content'])
+  })
+
+  test(`a Request of ${name} as init: its body is a stream, sent once and whole`, async () => {
+    await using origin = await busy(1)
+    await using client = retrying()
+    const init = new OneRequest(origin.url, { method: 'PUT', body: 'content' })
+    expect((await client.fetch(origin.url, init)).status).toBe(503)
+    expect(origin.received.map(({ method, body }) => [method, body])).toEqual([['PUT', 'content']])
+  })
+}
+
+test('an init that inherits its members is sent with all of them, ours included', async () => {
+  await using origin = await busy(2)
+  await using client = testClient()
+  const made = Object.create({
+    method: 'PUT',
+    body: () => 'content',
+    retry: { backoff: { initial: 1, max: 2 } },
+    timeout: 5_000,
+  }) as FetchInit
+  expect((await client.fetch(origin.url, made)).status).toBe(200)
+  expect(origin.received.map(({ method, body }) => [method, body])).toEqual([
+    ['PUT', 'content'],
+    ['PUT', 'content'],
+    ['PUT', 'content'],
+  ])
+  const once = Object.create({ method: 'PUT', body: () => 'content' }) as FetchInit
+  expect((await client.fetch(origin.url, once)).status).toBe(200)
+  expect(origin.received.at(-1)).toMatchObject({ method: 'PUT', body: 'content' })
+})

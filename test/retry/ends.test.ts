@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest'
 import { type Client, type ClientOptions, createClient, type RetryNotice } from '../../src/index.ts'
 import { testClient } from '../support/client.ts'
-import { createOrigin, type Origin } from '../support/origin.ts'
+import { createOrigin, type Origin, type Reply } from '../support/origin.ts'
+import { s3 } from '../../src/storage.ts'
 import { until } from '../support/until.ts'
 
 const failing = (headers = '', size = 0): Promise<Origin> =>
@@ -143,4 +144,103 @@ test('a policy that asks for a wait longer than a timer holds does not get none'
   expect(origin.seen).toHaveLength(1)
   abort.abort('mine')
   expect(await call).toBe('mine')
+})
+
+/** An origin that answers when it is told to, and not before. */
+async function held(answer: (reply: Reply) => unknown): Promise<{ origin: Origin; release: () => void }> {
+  const { promise, resolve: release } = Promise.withResolvers<void>()
+  const origin = await createOrigin(async (_, reply) => {
+    await promise
+    await answer(reply)
+  })
+  return { origin, release }
+}
+
+const options: [string, ClientOptions][] = [
+  ['without retries', {}],
+  ['with retries', { retry: true }],
+  ['with a policy', { retry: s3() }],
+  ['with a shouldRetry that takes its time', { retry: { shouldRetry: async () => true } }],
+  ['with hedged requests', { retry: true, hedge: { after: 60_000 } }],
+]
+for (const [name, given] of options) {
+  test(`an answer that comes after close() is handed out, and nothing follows it: ${name}`, async () => {
+    const { origin, release } = await held((reply) =>
+      reply.write('HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nbusy'),
+    )
+    await using _ = origin
+    const client = createClient(given)
+    const call = within(
+      client.fetch(origin.url).then(async (response) => [response.status, await response.text()]),
+    )
+    await until(() => origin.seen.length === 1, 'it is sent')
+    const closed = client.close()
+    release()
+    expect(await call).toEqual([503, 'busy'])
+    await closed
+    expect(client.stats().retries).toMatchObject({ made: 0, gaveUp: { attempts: 0, budget: 0 } })
+    expect(origin.seen).toHaveLength(1)
+  })
+
+  test(`a failure that comes after close() is the one the call fails with: ${name}`, async () => {
+    const { origin, release } = await held((reply) => reply.reset())
+    await using _ = origin
+    const client = createClient(given)
+    const call = within(client.fetch(origin.url))
+    await until(() => origin.seen.length === 1, 'it is sent')
+    const closed = client.close()
+    release()
+    expect(await call).toMatchObject({
+      message: 'fetch failed',
+      cause: { code: expect.stringMatching(/ECONNRESET|UND_ERR_SOCKET/) },
+    })
+    await closed
+    expect(client.stats().retries.made).toBe(0)
+  })
+}
+
+test('close() lets a policy read the answer it is asked about, and hands that out, whatever the policy says', async () => {
+  for (const body of ['<CopyObjectResult/>', '<Error><Code>SlowDown</Code></Error>']) {
+    const { promise, resolve: release } = Promise.withResolvers<void>()
+    await using origin = await createOrigin(async (_, reply) => {
+      await reply.write(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n`)
+      await promise
+      await reply.write(body)
+    })
+    const client = createClient({ retry: s3() })
+    const init = { method: 'PUT', headers: { 'x-amz-copy-source': 'a/b' } }
+    const call = within(client.fetch(origin.url, init).then((response) => response.text()))
+    await until(() => client.stats().bodies.open === 1, 'its head is here')
+    const closed = client.close()
+    release()
+    expect(await call).toBe(body)
+    await closed
+    expect(client.stats().retries.made).toBe(0)
+  }
+})
+
+test('destroy() ends a call whose shouldRetry has not decided yet, after close() as well', async () => {
+  for (const closes of [false, true]) {
+    await using origin = await failing('', 100_000)
+    const client = createClient({ retry: true })
+    let asked = false
+    const shouldRetry = (): Promise<boolean> => {
+      asked = true
+      return never()
+    }
+    const call = within(client.fetch(origin.url, { retry: { shouldRetry } }))
+    await until(() => asked, 'it is asked')
+    const closed = closes ? client.close() : undefined
+    const mine = new Error('mine')
+    await client.destroy(mine)
+    expect(await call).toMatchObject({ message: 'fetch failed', cause: mine })
+    await closed
+  }
+})
+
+test('close() ends a call whose body is still being made: it would not be sent', async () => {
+  const client = createClient()
+  const call = within(client.fetch('http://127.0.0.1:1/', { method: 'PUT', body: never }))
+  await client.close()
+  expect(await call).toMatchObject({ message: 'fetch failed', cause: { code: 'UND_ERR_CLOSED' } })
 })

@@ -2,9 +2,9 @@
  * What Azure's own client does about a failed request to Blob or Queue storage: which answers are worth another attempt, when it is
  * sent, and to which of the two locations. Pure but for dice and clock.
  */
-import type { AttemptOutcome, NextAttempt, RetryPolicy } from '../../options/retry.ts'
+import type { AttemptOutcome, NextAttempt, RetryBudget, RetryPolicy } from '../../options/retry.ts'
 import { type AzureStorageOptions, type ResolvedAzure, resolveAzure } from '../../options/storage.ts'
-import { ShareBudget } from '../budget.ts'
+import { shareBudget } from '../budget.ts'
 import { isNetworkFailure, noSooner, stop } from '../policy.ts'
 import { retryAfter } from '../retry-after.ts'
 
@@ -35,9 +35,8 @@ export class AzureStoragePolicy implements RetryPolicy {
     this.onRetry = this.#options.onRetry
   }
 
-  createBudget(): ShareBudget | undefined {
-    const { budget } = this.#options
-    return budget === false ? undefined : new ShareBudget(budget)
+  createBudget(): RetryBudget | undefined {
+    return shareBudget(this.#options.budget)
   }
 
   next(outcome: AttemptOutcome): NextAttempt {
@@ -55,9 +54,9 @@ export class AzureStoragePolicy implements RetryPolicy {
     const { status, headers } = response
     // What is not there yet may have been written to the primary a moment ago.
     if (status === 404 && isSecondary(outcome)) return true
+    if (this.#options.statuses.includes(status)) return true
     if (status < 400) return false
     return (
-      this.#options.statuses.includes(status) ||
       transientCodes.has(headers.get('x-ms-error-code')) ||
       transientCodes.has(headers.get('x-ms-copy-source-error-code'))
     )

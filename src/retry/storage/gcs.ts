@@ -2,10 +2,10 @@
  * What Google asks of clients of Cloud Storage: which answers are worth another attempt, when it is sent, and that what is not idempotent
  * is sent once. Pure but for dice and clock.
  */
-import type { AttemptOutcome, NextAttempt, RetryPolicy } from '../../options/retry.ts'
+import type { AttemptOutcome, NextAttempt, RetryBudget, RetryPolicy } from '../../options/retry.ts'
 import { type GcsOptions, type ResolvedGcs, resolveGcs } from '../../options/storage.ts'
 import { backoff } from '../backoff.ts'
-import { ShareBudget } from '../budget.ts'
+import { shareBudget } from '../budget.ts'
 import { isNetworkFailure, noSooner, stop } from '../policy.ts'
 import { retryAfter } from '../retry-after.ts'
 import { isIdempotent } from './idempotency.ts'
@@ -27,9 +27,8 @@ export class GcsPolicy implements RetryPolicy {
     this.onRetry = this.#options.onRetry
   }
 
-  createBudget(): ShareBudget | undefined {
-    const { budget } = this.#options
-    return budget === false ? undefined : new ShareBudget(budget)
+  createBudget(): RetryBudget | undefined {
+    return shareBudget(this.#options.budget)
   }
 
   next(outcome: AttemptOutcome): NextAttempt {

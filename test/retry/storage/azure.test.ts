@@ -58,8 +58,12 @@ test.each([
 })
 
 test('statuses may be added', async () => {
-  const { sent } = await run([{ status: 429 }, { status: 502 }, { status: 200 }], { statuses: [429, 502] })
-  expect(sent).toHaveLength(3)
+  const statuses = [304, 429, 502]
+  const { sent } = await run(
+    [...statuses, 200].map((status) => ({ status })),
+    { statuses },
+  )
+  expect(sent).toHaveLength(4)
 })
 
 test.each(['PUT', 'POST', 'DELETE', 'PATCH', 'MERGE'])('%s is sent again', async (method) => {
