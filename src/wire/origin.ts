@@ -98,7 +98,7 @@ export class Origin {
   }
 
   get waiting(): number {
-    return this.#waiters.size + (this.#queue?.size ?? 0)
+    return this.#waiters.size + (this.#queue?.waiting.size ?? 0)
   }
 
   get inFlight(): number {
@@ -128,7 +128,7 @@ export class Origin {
 
   /** When the request was dispatched that waits for a connection longest, not counting those whose connection is being made. */
   get waitingSince(): number | undefined {
-    const queued = this.#queue?.first as Tracked | undefined
+    const queued = this.#queue?.waiting.first as Tracked | undefined
     let elsewhere = this.#waiters.first
     while (elsewhere?.isPooled === true) elsewhere = elsewhere.next as Tracked | undefined
     if (queued === undefined || elsewhere === undefined) return (queued ?? elsewhere)?.since
@@ -256,10 +256,12 @@ export class Origin {
     this.untouched.reviewSoon()
   }
 
-  /** The client is destroyed: whoever still reads gets the error. */
+  /** The client is destroyed: whoever waits or still reads gets the error. */
   destroy(error: Error): void {
+    // First who has no connection: the dispatcher below need not see them, and may be one that nobody destroys.
+    const queued = (this.#queue?.waiting.all() ?? []) as Tracked[]
+    for (const body of [...queued, ...this.#waiters.all(), ...this.#live.all()]) body.giveUp('client', error)
     this.#releaseAll()
-    for (const body of this.#live.all()) body.giveUp('client', error)
   }
 
   /** The dispatcher below waits for them, or ends them. */
