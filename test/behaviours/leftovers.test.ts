@@ -115,6 +115,22 @@ test('an abort while a body is drained changes nothing: one drain, the connectio
   expect(origin.accepted).toBe(1)
 })
 
+/** Runs a module that has a `client` with these options, and waits for its end. */
+async function run(options: string, source: string): Promise<number> {
+  const program = `
+    import { createClient } from ${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)}
+    const client = createClient(${options})
+    ${source}`
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: 'ignore' })
+  const [code] = (await once(child, 'exit', { signal: AbortSignal.timeout(15_000) }).catch(
+    (error: unknown) => {
+      child.kill('SIGKILL')
+      throw error
+    },
+  )) as [number]
+  return code
+}
+
 for (const [name, shape, after] of [
   ['received and never touched', 'one byte', ''],
   ['given up and drained', '404 with 256 KiB', 'await response.body.cancel()'],
@@ -122,22 +138,28 @@ for (const [name, shape, after] of [
 ] as const) {
   test(`a process ends although a body was ${name} and no client was closed (T28)`, async () => {
     await using origin = await createOrigin(serveShapes)
-    const source = `
-      import { createClient } from ${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)}
-      const client = createClient({ keepAlive: 600_000, drain: { stall: 600_000, maxTime: 100 } })
-      const response = await client.fetch(${JSON.stringify(`${origin.url}/${encodeURIComponent(shape)}`)})
-      ${after}`
-    const child = spawn(process.execPath, ['--input-type=module', '--eval', source], { stdio: 'ignore' })
-    const [code] = (await once(child, 'exit', { signal: AbortSignal.timeout(15_000) }).catch(
-      (error: unknown) => {
-        child.kill('SIGKILL')
-        throw error
-      },
-    )) as [number]
+    const url = JSON.stringify(`${origin.url}/${encodeURIComponent(shape)}`)
+    const code = await run(
+      '{ keepAlive: 600_000, drain: { stall: 600_000, maxTime: 100 } }',
+      `const response = await client.fetch(${url})
+      ${after}`,
+    )
     expect(code).toBe(0)
     expect(origin.accepted).toBe(1)
   })
 }
+
+test('a process lives until close() resolves, although it waits for a body nobody touched alone', async () => {
+  await using origin = await createOrigin(serveShapes)
+  const code = await run(
+    '{ drain: { stall: 300 } }',
+    `const response = await client.fetch('${origin.url}/64%20MiB')
+    await client.close()
+    // An await that nothing keeps alive ends the process with 13.
+    process.exitCode = 7`,
+  )
+  expect(code).toBe(7)
+})
 
 for (const [name, shape, cancels] of [
   ['an answer was never touched', 'one byte', false],
