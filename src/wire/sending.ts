@@ -239,7 +239,8 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
     this.origin.waitOn(this)
     // Not now: whoever reports a dead connection (HTTP/2: with many requests on it) has not let go of it yet.
     queueMicrotask(() => {
-      if (this.state !== 'waiting') return
+      // Given up meanwhile: the dispatcher below has let go of it already.
+      if (this.state !== 'waiting') return this.origin.vacate(this)
       if (this.origin.scope.closing) this.onResponseError(null, error)
       else this.#toWire()
     })
