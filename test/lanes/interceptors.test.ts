@@ -221,6 +221,33 @@ test('the default fetch honours a MockAgent set as global dispatcher, and init.d
   await mock.close()
 })
 
+test('whatever can dispatch is a dispatcher to a call; what cannot is refused by name', async () => {
+  await using origin = await createOrigin(serveShapes)
+  const agent = new Agent({ connections: 1 })
+  await using client = testClient()
+  // Made by hand, or by an undici that had no compose yet.
+  const given = {
+    dispatch: (opts: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) =>
+      agent.dispatch(opts, handler),
+  }
+  const dispatcher = given as unknown as Dispatcher
+  for (const init of [{}, { cache: 'no-cache' }, { retry: 2 }] as const) {
+    await client.fetch(`${origin.url}/one%20byte`, { ...init, dispatcher })
+    expect(await (await client.fetch(`${origin.url}/ok`, { ...init, dispatcher })).text()).toBe('ok')
+  }
+  expect(origin.accepted).toBe(1)
+  setGlobalDispatcher(dispatcher)
+  expect(await (await fetch(`${origin.url}/ok`)).text()).toBe('ok')
+  for (const bad of [{}, 'agent', 5]) {
+    const call = client.fetch(`${origin.url}/ok`, { dispatcher: bad as unknown as Dispatcher })
+    await expect(call).rejects.toMatchObject({
+      code: 'ERR_DRAINED_INVALID_OPTION',
+      option: 'init.dispatcher',
+    })
+  }
+  await agent.close()
+})
+
 test('upgrade and CONNECT pass untouched', async () => {
   const server = createServer()
   const hello = (socket: { end(text: string): void }, line: string): void =>
