@@ -33,13 +33,16 @@ export class Body extends Ending implements Handler, TurnTask {
   onRequestUpgrade(
     ...[, status, headers, socket]: Parameters<NonNullable<Handler['onRequestUpgrade']>>
   ): void {
+    this.opts = undefined
     this.account.upgrade(status)
-    this.noteLeft()
     // The socket now belongs to whoever asked for the upgrade.
     this.leavePool()
     if (this.socket !== undefined) this.origin.connections.forget(this.socket)
-    this.state = 'done'
+    // Who throws or aborts has refused it, and hears of the end like any other.
     this.handler.onRequestUpgrade?.(this.reader, status, headers, socket)
+    if (this.state !== 'waiting') return
+    this.state = 'done'
+    this.noteLeft()
   }
 
   onResponseStart(_: Controller, status: number, headers: Headers, statusText?: string): void {

@@ -273,6 +273,52 @@ test('upgrade and CONNECT pass untouched', async () => {
   server.close()
 })
 
+for (const [way, refuse] of [
+  [
+    'throws',
+    () => {
+      throw new Error('refused')
+    },
+  ],
+  ['aborts', (controller: Dispatcher.DispatchController) => controller.abort(new Error('refused'))],
+] as const) {
+  test(`a handler that ${way} when it gets its upgrade hears of the end, as under undici`, async () => {
+    let isGone = false
+    const server = createServer()
+    server.on('upgrade', (_, socket) => {
+      socket.on('error', () => {}).on('end', () => socket.end())
+      socket.on('close', () => (isGone = true))
+      socket.resume().write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n')
+    })
+    server.listen(0, '127.0.0.1')
+    await until(() => server.listening, 'listening')
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const over: unknown[] = []
+    const onOver = (message: unknown): void => void over.push(message)
+    diagnostics.subscribe('drained:request', onOver)
+    await using client = testClient()
+    const agent = new Agent()
+    for (const dispatcher of [agent, client.dispatcher]) {
+      const heard: string[] = []
+      isGone = false
+      dispatcher.dispatch(
+        { origin, path: '/', method: 'GET', upgrade: 'x' },
+        {
+          onRequestStart: () => {},
+          onRequestUpgrade: (controller) => refuse(controller),
+          onResponseError: (_, error) => void heard.push(error.message),
+        },
+      )
+      await until(() => isGone, 'the socket is closed')
+      expect(heard).toEqual(['refused'])
+    }
+    await agent.close()
+    expect(over).toMatchObject([{ status: 101 }])
+    diagnostics.unsubscribe('drained:request', onOver)
+    server.close()
+  })
+}
+
 test('a socket that was upgraded belongs to no pool any more, and is in no number', async () => {
   const server = createServer()
   server.on('upgrade', (_, socket) => {
