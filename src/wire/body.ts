@@ -33,7 +33,7 @@ export class Body extends Ending implements Handler, TurnTask {
   onRequestUpgrade(
     ...[, status, headers, socket]: Parameters<NonNullable<Handler['onRequestUpgrade']>>
   ): void {
-    this.opts = undefined
+    this.forgetRequest()
     this.account.upgrade(status)
     // The socket now belongs to whoever asked for the upgrade.
     this.leavePool()
@@ -46,7 +46,7 @@ export class Body extends Ending implements Handler, TurnTask {
   }
 
   onResponseStart(_: Controller, status: number, headers: Headers, statusText?: string): void {
-    this.opts = undefined
+    this.forgetRequest()
     if (status < 200) {
       this.handler.onResponseStart?.(this.reader, status, headers, statusText)
       return
@@ -135,7 +135,7 @@ export class Body extends Ending implements Handler, TurnTask {
     if (state === 'waiting') {
       if (this.wire === null) this.origin.noteUnconnected(this)
       this.state = 'done'
-      this.opts = undefined
+      this.forgetRequest()
     } else {
       if (state !== 'draining') this.account.endedBy = 'wire'
       this.settle('closed', 'failed')

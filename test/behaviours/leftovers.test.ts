@@ -1,5 +1,7 @@
 /** What could be left over when a body has ended: bytes, timers, sockets, or a client that does not close. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { spawn } from 'node:child_process'
+import diagnostics from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import zlib from 'node:zlib'
 import { expect, test, vi } from 'vitest'
@@ -226,5 +228,30 @@ test('a call captures no stack while nobody asks for call sites (T39)', async ()
     expect(capture).not.toHaveBeenCalled()
   } finally {
     capture.mockRestore()
+  }
+})
+
+test('a Response in the async context of its caller can be collected while its body still comes, also if requests are traced', async () => {
+  await using origin = await createOrigin(serveShapes)
+  await using client = testClient({ connections: 2 })
+  const context = new AsyncLocalStorage<{ response?: Response }>()
+  const trace = (): void => {}
+  diagnostics.subscribe('undici:request:create', trace)
+  try {
+    // A socket keeps the context it was made in.
+    await works(client, origin.url)
+    const store = await (async () => {
+      const mine: { response?: Response } = {}
+      await context.run(mine, async () => {
+        mine.response = await client.fetch(`${origin.url}/stalled%20in%20the%20body`)
+      })
+      return new WeakRef(mine)
+    })()
+    expect(client.stats().sockets.inFlight).toBe(1)
+    await untilCollected(() => store.deref() === undefined, 'the context is collected')
+    await until(() => client.stats().bodies.open === 0, 'the body was given up')
+    expect(origin.accepted).toBe(1)
+  } finally {
+    diagnostics.unsubscribe('undici:request:create', trace)
   }
 })
