@@ -15,6 +15,7 @@ import type { Leaks } from '../leaks.ts'
 import { Connections } from './connections.ts'
 import { Deferred, patience, type Sendable } from './deferred.ts'
 import { Queue, type Queued } from './queue.ts'
+import { Recent } from './recent.ts'
 import { Reclaim } from './reclaim.ts'
 import { Roster } from './roster.ts'
 import { Speed } from './speed.ts'
@@ -74,6 +75,8 @@ export class Origin {
   readonly #live = new Roster<Tracked>()
   readonly #queue: Queue | undefined
   readonly #deferred = new Deferred()
+  /** Bodies whose headers have just come, and that may have a short way to their end. */
+  readonly #begun = new Recent()
   /** Connections whose response has ended in this turn of the event loop: undici frees them at its end. */
   #settling = 0
   readonly #starvation: Starvation
@@ -155,14 +158,8 @@ export class Origin {
     const sent = this.#waiters.size - this.#deferred.length - 1
     if (isMultiplexed || size === 0 || busy + this.#settling + sent < size) return false
     if (this.scope.limit !== undefined && size >= this.scope.limit) return false
-    const deferred = this.#deferred.length
-    let soonFree = this.#settling + this.counts.draining
-    if (deferred < soonFree) return true
-    const youngest = performance.now() - patience
-    for (let body = this.#live.first; body !== undefined; body = body.next as Tracked | undefined) {
-      if (body.startedAt > youngest && deferred < ++soonFree) return true
-    }
-    return false
+    const soonFree = this.#settling + this.counts.draining + this.#begun.since(performance.now() - patience)
+    return this.#deferred.length < soonFree
   }
 
   readonly #onSettled = (): void => {
@@ -205,12 +202,20 @@ export class Origin {
     if (this.waiting === 0) this.untouched.rest()
   }
 
+  /** The headers of a body have come. */
+  begin(at: number): void {
+    this.counts.open++
+    this.#begun.begin(at)
+  }
+
   /** The connection has no more to do with this body. */
   leave(body: Tracked, socket: Socket | undefined): void {
     this.#waiters.remove(body)
     if (body.waitingSince !== 0) this.untouched.remove(body)
     if (this.waiting === 0) this.untouched.rest()
-    if (!this.#live.remove(body) || socket === undefined) return
+    if (!this.#live.remove(body)) return
+    if (body.startedAt !== 0) this.#begun.end(body.startedAt)
+    if (socket === undefined) return
     if (!this.connections.release(socket)) return
     if (this.#settling++ === 0) setImmediate(this.#onSettled)
     this.#deferred.onFree()
