@@ -7,7 +7,13 @@ import { BodyNotReplayableError, RetriedResponseError, TimeoutError } from '../e
 import { publish, redactUrl } from '../events.ts'
 import type { FetchInit } from '../fetch/fetch.ts'
 import type { OwnedResponse } from '../fetch/response.ts'
-import type { AttemptOutcome, NextAttempt, RetryBudget, RetryPolicy } from '../options/retry.ts'
+import {
+  type AttemptOutcome,
+  idempotent,
+  type NextAttempt,
+  type RetryBudget,
+  type RetryPolicy,
+} from '../options/retry.ts'
 import { Ends } from './ends.ts'
 import { hedged } from './hedge.ts'
 import { noticeOf, Outcome } from './outcome.ts'
@@ -40,9 +46,6 @@ interface Ended {
 
 /** The only thing p-retry ever sees: it decides other errors by their messages. */
 class Failed extends Error {}
-
-/** Idempotent (RFC 9110, 9.2.2), and so sent twice without harm. */
-const mayHedge: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY'])
 
 export class RetriedCall {
   readonly #settings: RetrySettings
@@ -135,7 +138,7 @@ export class RetriedCall {
 
   #hedge(after: number): Promise<OwnedResponse> {
     const { method, isRepeatable, signal } = this.#replay
-    if (!mayHedge.has(method) || !isRepeatable) return this.#request()
+    if (!idempotent.has(method) || !isRepeatable) return this.#request()
     const { budget, counts } = this.#settings
     const isAllowed = (): boolean => {
       const allowed = budget?.withdraw() ?? true

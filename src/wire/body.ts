@@ -133,7 +133,7 @@ export class Body extends Ending implements Handler, TurnTask {
     this.noteLeft()
     this.leavePool()
     if (state === 'waiting') {
-      if (this.wire === null) this.origin.noteUnconnected(this)
+      if (this.wire === null) this.origin.noteWait(this, 'none')
       this.state = 'done'
       this.forgetRequest()
     } else {

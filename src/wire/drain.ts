@@ -59,11 +59,11 @@ export interface Drain {
   destroy(error?: Error): void
 }
 
-/** What a {@link Drain} is told beside the limits of its bodies. */
-export type DrainScope = Pick<Scope, 'client' | 'limit' | 'warn' | 'leaks'>
-
 /** @internal */
-export function createDrain(limits: ResolvedDrain, of: DrainScope): Drain {
+export function createDrain(
+  limits: ResolvedDrain,
+  of: Pick<Scope, 'client' | 'limit' | 'warn' | 'leaks'>,
+): Drain {
   watchSockets()
   const scope: Scope = { ...of, stall: limits.stall, closing: false, error: undefined }
   const origins = new Origins(scope)

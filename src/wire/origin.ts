@@ -187,7 +187,7 @@ export class Origin {
 
   /** Given up while it waited. A place it has in the pool it keeps until undici lets go of it. */
   abandon(body: Tracked): void {
-    this.noteUnconnected(body)
+    this.noteWait(body, 'none')
     body.roster?.remove(body)
   }
 
@@ -225,7 +225,7 @@ export class Origin {
   attach(body: Tracked, socket: Socket): boolean {
     const { isMultiplexed } = this.connections
     const isNew = this.connections.attach(socket)
-    this.#publishWait(body, isNew ? 'opened' : 'reused')
+    this.noteWait(body, isNew ? 'opened' : 'reused')
     if (!isNew) return false
     // Not now: undici is writing a request.
     if (this.connections.isMultiplexed && !isMultiplexed) queueMicrotask(() => this.#queue?.open())
@@ -233,12 +233,8 @@ export class Origin {
     return true
   }
 
-  /** The request is over, and never had a connection. */
-  noteUnconnected(body: Tracked): void {
-    this.#publishWait(body, 'none')
-  }
-
-  #publishWait(body: Tracked, connection: WaitEvent['connection']): void {
+  /** Its waiting is over; with `none`, so is the request. */
+  noteWait(body: Tracked, connection: WaitEvent['connection']): void {
     publish('drained:wait', () => ({
       client: this.scope.client,
       origin: this.name,

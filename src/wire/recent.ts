@@ -5,8 +5,8 @@ const span = 16
 
 export class Recent {
   /** The millisecond each count is of. */
-  readonly #times: number[] = new Array<number>(span).fill(-1)
-  readonly #counts: number[] = new Array<number>(span).fill(0)
+  readonly #times: number[] = Array.from({ length: span }, () => -1)
+  readonly #counts: number[] = Array.from({ length: span }, () => 0)
 
   /** @param at `performance.now()` */
   begin(at: number): void {
