@@ -252,7 +252,10 @@ export class Origin {
 
   /** The client closes: drains end now, and untouched bodies after `stall`. */
   stop(): void {
-    this.#releaseAll()
+    this.#starvation.stop()
+    // The dispatcher below waits for them.
+    this.#deferred.releaseAll()
+    this.#queue?.open()
     for (const body of this.#live.all()) body.stopDraining()
     this.untouched.reviewSoon()
   }
@@ -262,14 +265,7 @@ export class Origin {
     // First who has no connection: the dispatcher below need not see them, and may be one that nobody destroys.
     const queued = (this.#queue?.waiting.all() ?? []) as Tracked[]
     for (const body of [...queued, ...this.#waiters.all(), ...this.#live.all()]) body.giveUp('client', error)
-    this.#releaseAll()
-  }
-
-  /** The dispatcher below waits for them, or ends them. */
-  #releaseAll(): void {
-    this.#starvation.stop()
-    this.#deferred.releaseAll()
-    this.#queue?.open()
+    this.stop()
   }
 
   /** Connections that those who wait lack: when all that may be open are, and for those no connection is about to be free. */

@@ -2,7 +2,8 @@
 import net, { type AddressInfo } from 'node:net'
 import { Agent, request } from 'undici'
 import { expect, test } from 'vitest'
-import { createClient } from '../../src/index.ts'
+import { type Client, type ClientOptions, createClient, type FetchInit } from '../../src/index.ts'
+import { createHttp2Origin, tls } from '../support/h2.ts'
 import { createOrigin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
 
@@ -58,3 +59,210 @@ test('destroy() after close() ends calls whose connection is still being made', 
   await closed
   await stopped
 })
+
+/** A client, and an origin that goes on only once it may: after `/late` and `/early` were asked, in the middle of the other bodies. */
+interface Bed {
+  readonly client: Client
+  readonly url: string
+  readonly init: FetchInit
+  /** Paths of requests that have reached the origin. */
+  readonly seen: () => readonly string[]
+  readonly mayGoOn: Promise<void>
+}
+
+/** Brings a call into a state; what it returns comes to the end of that call. */
+type State = (bed: Bed) => Promise<() => Promise<unknown>>
+
+const asked = ({ seen }: Bed, path: string): Promise<void> =>
+  until(() => seen().includes(path), `${path} was asked`)
+
+/** Sends what has to be answered, and waits until it is on the wire. */
+const awaiting =
+  (path: string, wanted = path, more: FetchInit = {}): State =>
+  async (bed) => {
+    const text = bed.client.fetch(bed.url + path, { ...bed.init, ...more }).then((answer) => answer.text())
+    text.catch(() => {})
+    await asked(bed, wanted)
+    return () => text
+  }
+
+const states: Record<string, State> = {
+  'waits for its answer': awaiting('/late'),
+  'has had an early hint': awaiting('/early'),
+  'has been redirected': awaiting('/moved', '/late'),
+  'is being read': async (bed) => {
+    const text = (await bed.client.fetch(`${bed.url}/body`, bed.init)).text()
+    text.catch(() => {})
+    return () => text
+  },
+  'is paused by its reader': async ({ client, url, init }) => {
+    const { body } = await client.fetch(`${url}/body`, init)
+    const reader = (body as ReadableStream<Uint8Array>).getReader()
+    await reader.read()
+    return async () => {
+      while (!(await reader.read()).done);
+    }
+  },
+  'is drained': async ({ client, url, init }) => {
+    await (await client.fetch(`${url}/body`, init)).body?.cancel()
+    return () => Promise.resolve()
+  },
+  'has an unread body': async ({ client, url, init }) => {
+    const answer = await client.fetch(`${url}/body`, init)
+    return () => answer.text()
+  },
+}
+
+const onHttp1: Record<string, State> = {
+  ...states,
+  'waits in the queue': async (bed) => {
+    const first = await awaiting('/late')(bed)
+    const second = bed.client.fetch(`${bed.url}/late`, bed.init).then((answer) => answer.text())
+    second.catch(() => {})
+    await until(() => bed.client.stats().requests.waiting === 1, 'it waits')
+    return () => Promise.all([first(), second])
+  },
+  'is held back for a connection about to be free': async (bed) => {
+    await (await bed.client.fetch(`${bed.url}/body`, bed.init)).body?.cancel()
+    const text = bed.client.fetch(`${bed.url}/late`, bed.init).then((answer) => answer.text())
+    text.catch(() => {})
+    return () => text
+  },
+  'is being sent': async (bed) => {
+    async function* parts(): AsyncGenerator<Uint8Array> {
+      yield Buffer.alloc(10)
+      await bed.mayGoOn
+    }
+    const body = ReadableStream.from(parts()) as ReadableStream<Uint8Array>
+    const init = { ...bed.init, method: 'POST', body, duplex: 'half' } as const
+    const text = bed.client.fetch(`${bed.url}/ok`, init).then((answer) => answer.text())
+    text.catch(() => {})
+    await until(() => bed.client.stats().requests.inFlight === 1, 'it is being sent')
+    return () => text
+  },
+  'waits for its upgrade': async (bed) => {
+    const upgrade = bed.client.dispatcher.upgrade({ origin: bed.url, path: '/up', protocol: 'x' } as never)
+    const ended = upgrade.then(({ socket }) => socket.on('error', () => {}).destroy())
+    ended.catch(() => {})
+    await asked(bed, '/up')
+    return () => ended
+  },
+}
+
+interface Ground extends AsyncDisposable {
+  readonly url: string
+  /** Connections, or streams of one, that are open. */
+  readonly open: () => number
+}
+
+async function ground(isHttp2: boolean, paths: string[], mayGoOn: Promise<void>): Promise<Ground> {
+  if (isHttp2) {
+    const origin = await createHttp2Origin((stream, path) => {
+      paths.push(path)
+      if (path === '/moved') return stream.respond({ ':status': 302, location: '/late' }, { endStream: true })
+      if (path === '/early') stream.additionalHeaders({ ':status': 103 })
+      if (path === '/body') stream.respond({ 'content-length': 10 })
+      if (path === '/body') stream.write('abc')
+      void mayGoOn.then(() => {
+        if (stream.destroyed) return
+        if (path !== '/body') stream.respond({})
+        stream.end(path === '/body' ? 'defghij' : 'ok')
+      })
+    })
+    return Object.assign(origin, { open: () => origin.openStreams })
+  }
+  const origin = await createOrigin(async ({ path }, reply) => {
+    paths.push(path)
+    if (path === '/moved') {
+      await reply.write('HTTP/1.1 302 Found\r\nlocation: /late\r\ncontent-length: 0\r\n\r\n')
+      return
+    }
+    if (path === '/early') await reply.write('HTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\n')
+    if (path === '/body') await reply.write('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc')
+    await mayGoOn
+    if (path === '/up')
+      await reply.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n')
+    else await reply.write(path === '/body' ? 'defghij' : 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
+  })
+  return { url: origin.url, open: () => origin.open, [Symbol.asyncDispose]: () => origin.close() }
+}
+
+interface Lane {
+  readonly states: Record<string, State>
+  readonly init?: FetchInit
+  readonly isHttp2?: true
+  readonly options: () => ClientOptions
+  /** Its connections are of its own making. */
+  readonly isOwn: boolean
+}
+
+const own = (): ClientOptions => ({ connections: 1 })
+const lanes: Record<string, Lane> = {
+  'short lane': { states: onHttp1, options: own, isOwn: true },
+  'long lane': { states: onHttp1, options: own, isOwn: true, init: { cache: 'no-cache' } },
+  'HTTP/2': {
+    states,
+    options: () => ({ ...own(), tls: { ca: tls.cert } }),
+    isOwn: true,
+    isHttp2: true,
+  },
+  'a dispatcher of the user': {
+    states: onHttp1,
+    options: () => ({ dispatcher: new Agent({ connections: 1 }) }),
+    isOwn: false,
+  },
+  'a fetch of the user': { states, options: () => ({ fetch: globalThis.fetch }), isOwn: false },
+}
+
+/** That keep the process alive. */
+const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+
+const gone = new Error('gone')
+const ways: Record<string, (client: Client, goOn: () => void) => Promise<void>[]> = {
+  'close()': (client, goOn) => {
+    const closed = client.close()
+    goOn()
+    return [closed]
+  },
+  'destroy()': (client) => [client.destroy(gone)],
+  'close() and destroy()': (client) => [client.close(), client.destroy(gone)],
+}
+
+for (const [name, lane] of Object.entries(lanes)) {
+  for (const [what, reach] of Object.entries(lane.states)) {
+    for (const [way, end] of Object.entries(ways)) {
+      test(`${name}: ${way} while a call ${what}: it ends, and nothing is left`, async () => {
+        const before = timers()
+        const paths: string[] = []
+        const { promise: mayGoOn, resolve: goOn } = Promise.withResolvers<void>()
+        await using origin = await ground(lane.isHttp2 === true, paths, mayGoOn)
+        const options = lane.options()
+        if (lane.isOwn && what.includes('held back')) options.connections = 2
+        const client = createClient({ ...options, drain: { readAhead: 5 } })
+        const { init = {} } = lane
+        const call = await reach({ client, url: origin.url, init, seen: () => paths, mayGoOn })
+        let isOver = false
+        const over = end(client, goOn)
+        const ended = endOf(call()).finally(() => (isOver = true))
+        await until(() => isOver, 'the call has ended')
+        if (way === 'close()' || what === 'is drained') expect(await ended).toBeUndefined()
+        else expect(await ended).toBe(gone)
+        let isClosed = false
+        void Promise.all(over).then(() => (isClosed = true))
+        await until(() => isClosed, 'it is closed')
+        await until(() => client.stats().sockets.open === 0 || !lane.isOwn, 'no connection is left')
+        expect(client.stats()).toMatchObject({
+          requests: { waiting: 0, inFlight: 0 },
+          bodies: { open: 0, holding: 0 },
+          bytes: { held: 0 },
+          sockets: { draining: 0 },
+          processHeld: 0,
+        })
+        if (lane.isOwn) await until(() => origin.open() === 0, 'the origin has none either')
+        await until(() => timers() <= before, 'no timer keeps the process alive')
+        goOn()
+        await (options.dispatcher as Agent | undefined)?.destroy()
+      })
+    }
+  }
+}
