@@ -1,8 +1,9 @@
-/** close() and destroy() in every state that a call can be in: who waits is told, and nothing is left. */
+/** close(), destroy() and an abort in every state that a call can be in: who waits is told, and nothing is left. */
 import net, { type AddressInfo } from 'node:net'
 import { Agent, request } from 'undici'
 import { expect, test } from 'vitest'
 import { type Client, type ClientOptions, createClient, type FetchInit } from '../../src/index.ts'
+import { works } from '../support/client.ts'
 import { createHttp2Origin, tls } from '../support/h2.ts'
 import { createOrigin } from '../support/origin.ts'
 import { until } from '../support/until.ts'
@@ -141,7 +142,12 @@ const onHttp1: Record<string, State> = {
     return () => text
   },
   'waits for its upgrade': async (bed) => {
-    const upgrade = bed.client.dispatcher.upgrade({ origin: bed.url, path: '/up', protocol: 'x' } as never)
+    const upgrade = bed.client.dispatcher.upgrade({
+      origin: bed.url,
+      path: '/up',
+      protocol: 'x',
+      signal: bed.init.signal,
+    } as never)
     const ended = upgrade.then(({ socket }) => socket.on('error', () => {}).destroy())
     ended.catch(() => {})
     await asked(bed, '/up')
@@ -163,7 +169,7 @@ async function ground(isHttp2: boolean, paths: string[], mayGoOn: Promise<void>)
       if (path === '/early') stream.additionalHeaders({ ':status': 103 })
       if (path === '/body') stream.respond({ 'content-length': 10 })
       if (path === '/body') stream.write('abc')
-      void mayGoOn.then(() => {
+      void (path === '/ok' ? Promise.resolve() : mayGoOn).then(() => {
         if (stream.destroyed) return
         if (path !== '/body') stream.respond({})
         stream.end(path === '/body' ? 'defghij' : 'ok')
@@ -179,7 +185,7 @@ async function ground(isHttp2: boolean, paths: string[], mayGoOn: Promise<void>)
     }
     if (path === '/early') await reply.write('HTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\n')
     if (path === '/body') await reply.write('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc')
-    await mayGoOn
+    if (path !== '/ok') await mayGoOn
     if (path === '/up')
       await reply.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n')
     else await reply.write(path === '/body' ? 'defghij' : 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
@@ -264,5 +270,32 @@ for (const [name, lane] of Object.entries(lanes)) {
         await (options.dispatcher as Agent | undefined)?.destroy()
       })
     }
+  }
+}
+
+for (const [name, lane] of Object.entries(lanes)) {
+  for (const [what, reach] of Object.entries(lane.states)) {
+    test(`${name}: an abort while a call ${what}: it ends, and the next call has its place`, async () => {
+      const paths: string[] = []
+      const { promise: mayGoOn, resolve: goOn } = Promise.withResolvers<void>()
+      await using origin = await ground(lane.isHttp2 === true, paths, mayGoOn)
+      const options = lane.options()
+      if (lane.isOwn && what.includes('held back')) options.connections = 2
+      const client = createClient({ ...options, drain: { readAhead: 5, maxTime: 50 } })
+      const controller = new AbortController()
+      const init = { ...lane.init, signal: controller.signal }
+      const call = await reach({ client, url: origin.url, init, seen: () => paths, mayGoOn })
+      let isOver = false
+      controller.abort(gone)
+      const ended = endOf(call()).finally(() => (isOver = true))
+      await until(() => isOver, 'the call has ended')
+      expect(await ended).toBe(what === 'is drained' ? undefined : gone)
+      await works(client, origin.url)
+      goOn()
+      await until(() => client.stats().sockets.draining === 0, 'drained')
+      expect(client.stats()).toMatchObject({ requests: { waiting: 0, inFlight: 0 }, bodies: { open: 0 } })
+      await client.close()
+      await (options.dispatcher as Agent | undefined)?.close()
+    })
   }
 }
