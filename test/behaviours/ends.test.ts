@@ -49,11 +49,9 @@ test('destroy() after close() ends calls whose connection is still being made', 
   const ended = [endOf(client.fetch(url)), endOf(client.fetch(url))]
   await until(() => sockets.size === 1, 'connected')
   const closed = client.close()
-  const since = performance.now()
   await client.destroy(gone)
+  // Not undici's error, which comes after 10 s.
   for (const each of ended) expect(await each).toBe(gone)
-  // undici's own limit for a handshake is 10 s.
-  expect(performance.now() - since).toBeLessThan(8_000)
   expect(client.stats().requests).toMatchObject({ waiting: 0, inFlight: 0 })
   const stopped = new Promise((resolve) => server.close(resolve))
   for (const socket of sockets) socket.destroy()
