@@ -38,7 +38,7 @@ export class Reclaim<B extends Untouched> {
     this.#untouched.delete(body)
   }
 
-  /** Nobody waits, unless for the end of all: a body that may be taken back is no reason to go on living. */
+  /** Nobody waits for a connection, nor for the end of a close(): a body that may be taken back is no reason to go on living. */
   rest(): void {
     if (!this.#demand.scope.closing) this.#timer?.unref()
   }
@@ -65,8 +65,7 @@ export class Reclaim<B extends Untouched> {
       if (due > now) {
         // One more millisecond: timers round down, and a review too early would only set the next.
         this.#timer = setTimeout(() => this.#review(), due - now + 1)
-        // Whoever waits is owed a connection, or the end of its close(), and a paused connection does not keep the process alive: without
-        // this timer it would just end.
+        // Whoever waits is owed a connection, and a paused one does not keep the process alive: without this timer it would just end.
         if (this.#demand.waiting === 0) this.rest()
         return
       }

@@ -132,7 +132,7 @@ const onHttp1: Record<string, State> = {
       yield Buffer.alloc(10)
       await bed.mayGoOn
     }
-    const body = ReadableStream.from(parts()) as ReadableStream<Uint8Array>
+    const body = ReadableStream.from<Uint8Array>(parts())
     const init = { ...bed.init, method: 'POST', body, duplex: 'half' } as const
     const text = bed.client.fetch(`${bed.url}/ok`, init).then((answer) => answer.text())
     text.catch(() => {})
