@@ -19,6 +19,7 @@ import {
   type FetchLike,
   type ResolvedClient,
   resolveClient,
+  resolveDispatcher,
 } from './options.ts'
 import { createAgent } from './wire/agent.ts'
 import { createDrain, type Drain } from './wire/drain.ts'
@@ -160,7 +161,8 @@ function onPool(options: ResolvedClient, drain: Drain, defaults: CallDefaults): 
   /** The same for the same dispatcher: a call does not pay for finding out what is behind it. */
   function routeOf(chosen: Dispatcher): Route {
     let route = routes.get(chosen)
-    if (route === undefined) routes.set(chosen, (route = routeTo(drain.over(chosen), false)))
+    if (route === undefined)
+      routes.set(chosen, (route = routeTo(drain.over(resolveDispatcher(chosen)), false)))
     return route
   }
 
@@ -168,9 +170,14 @@ function onPool(options: ResolvedClient, drain: Drain, defaults: CallDefaults): 
     dispatcher,
     attempt(input, init, since, trace) {
       const chosen = chosenBy(init)
-      return chosen === undefined
-        ? fetchOn(own, input, init, defaults, since, trace)
-        : fetchOn(routeOf(chosen), input, init, elsewhere, since, trace)
+      if (chosen === undefined) return fetchOn(own, input, init, defaults, since, trace)
+      let route: Route
+      try {
+        route = routeOf(chosen)
+      } catch (error) {
+        return Promise.reject(error)
+      }
+      return fetchOn(route, input, init, elsewhere, since, trace)
     },
     async close() {
       if (owned) await pool.close()

@@ -61,7 +61,7 @@ export interface RequestEvent {
   readonly path: string
   /** Undefined if there was no response. */
   readonly status: number | undefined
-  /** Code, else name, of the error it has ended with; undefined if it has ended well, or was given up after its headers. */
+  /** Code, else name, of the error its reader has got: `AbortError` if the reader has ended it, undefined if it has ended well. */
   readonly code: string | undefined
   /** Of the connection, `1.1` or `2`; undefined if it never had one. */
   readonly protocol: '1.1' | '2' | undefined

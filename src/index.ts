@@ -34,8 +34,10 @@ export type {
   Outcome,
   Reason,
   ReclaimEvent,
+  RequestEvent,
   RetryEvent,
   StarvationEvent,
+  WaitEvent,
 } from './events.ts'
 export type { Fetch, FetchInit } from './fetch/fetch.ts'
 export type {

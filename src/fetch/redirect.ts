@@ -4,7 +4,7 @@ import type { HeaderList } from './headers.ts'
 import type { Outgoing } from './request.ts'
 
 /** Redirects one call follows. */
-export const mostRedirects = 20
+const mostRedirects = 20
 
 export const isRedirect = (status: number): boolean =>
   status === 301 || status === 302 || status === 303 || status === 307 || status === 308

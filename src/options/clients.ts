@@ -8,6 +8,7 @@ import {
   boolean,
   bytes,
   check,
+  type Check,
   type Checks,
   isObject,
   object,
@@ -174,6 +175,11 @@ export const clientChecks: Checks<ClientOptions> = {
   decompress: boolean,
 }
 
+const canDispatch: Check = {
+  accepts: 'an undici Dispatcher (an object with dispatch)',
+  ok: (value) => typeof (value as Dispatcher | null)?.dispatch === 'function',
+}
+
 /** @internal Connection options that a dispatcher of the user's own would silently overrule. */
 export const connectionOptions = [
   'connections',
@@ -240,6 +246,12 @@ export function resolveClient(options: ClientOptions = {}): ResolvedClient {
 export function resolveDecompress(decompress: boolean): boolean {
   check('init', { decompress }, { decompress: boolean })
   return decompress
+}
+
+/** @internal undici's fetch takes whatever can dispatch, so one call does, too. */
+export function resolveDispatcher(dispatcher: Dispatcher): Dispatcher {
+  check('init', { dispatcher }, { dispatcher: canDispatch })
+  return dispatcher
 }
 
 /** @internal */

@@ -131,9 +131,20 @@ export interface HedgeOptions {
   after: number
 }
 
+/** @internal RFC 9110, 9.2.2, and QUERY, which is safe as well: sent twice without harm. */
+export const idempotent: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'OPTIONS',
+  'TRACE',
+  'PUT',
+  'DELETE',
+  'QUERY',
+])
+
 export const retryDefaults = {
   maxAttempts: 3,
-  methods: ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY'],
+  methods: [...idempotent],
   statuses: [408, 425, 429, 500, 502, 503, 504],
   codes: [
     'ECONNRESET',

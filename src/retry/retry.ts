@@ -7,7 +7,13 @@ import { BodyNotReplayableError, RetriedResponseError, TimeoutError } from '../e
 import { type GaveUp, publish, redactUrl } from '../events.ts'
 import type { FetchInit } from '../fetch/fetch.ts'
 import type { OwnedResponse } from '../fetch/response.ts'
-import type { AttemptOutcome, NextAttempt, RetryBudget, RetryPolicy } from '../options/retry.ts'
+import {
+  type AttemptOutcome,
+  idempotent,
+  type NextAttempt,
+  type RetryBudget,
+  type RetryPolicy,
+} from '../options/retry.ts'
 import { type Ends, sleep, unlessEnded } from './ends.ts'
 import { hedged } from './hedge.ts'
 import { dispose, isHalf, noticeOf, Outcome } from './outcome.ts'
@@ -41,9 +47,6 @@ interface Ended {
 
 /** The only thing p-retry is ever thrown: of other errors it would make up its own mind, and try again on the strength of the attempt before. */
 class Failed extends Error {}
-
-/** Idempotent (RFC 9110, 9.2.2), and so sent twice without harm. */
-const mayHedge: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY'])
 
 export class RetriedCall {
   readonly #settings: RetrySettings
@@ -156,7 +159,7 @@ export class RetriedCall {
 
   #hedge(after: number): Promise<OwnedResponse> {
     const { method, isRepeatable, signal } = this.#replay
-    if (!mayHedge.has(method) || !isRepeatable) return this.#request()
+    if (!idempotent.has(method) || !isRepeatable) return this.#request()
     const { budget, counts, closing } = this.#settings
     const isAllowed = (): boolean => {
       const allowed = !closing.aborted && (budget?.withdraw() ?? true)

@@ -42,7 +42,7 @@ export class Account {
     this.since = since
     this.head = { method: this.method, status, headers }
     this.remaining = announcedLength(this.head)
-    this.#origin.counts.open++
+    this.#origin.begin(since)
   }
 
   /** A response that is no more than its head. */

@@ -33,17 +33,20 @@ export class Body extends Ending implements Handler, TurnTask {
   onRequestUpgrade(
     ...[, status, headers, socket]: Parameters<NonNullable<Handler['onRequestUpgrade']>>
   ): void {
+    this.forgetRequest()
     this.account.upgrade(status)
-    this.noteLeft()
     // The socket now belongs to whoever asked for the upgrade.
     this.leavePool()
     if (this.socket !== undefined) this.origin.connections.forget(this.socket)
-    this.state = 'done'
+    // Who throws or aborts has refused it, and hears of the end like any other.
     this.handler.onRequestUpgrade?.(this.reader, status, headers, socket)
+    if (this.state !== 'waiting') return
+    this.state = 'done'
+    this.noteLeft()
   }
 
   onResponseStart(_: Controller, status: number, headers: Headers, statusText?: string): void {
-    this.opts = undefined
+    this.forgetRequest()
     if (status < 200) {
       this.handler.onResponseStart?.(this.reader, status, headers, statusText)
       return
@@ -130,9 +133,9 @@ export class Body extends Ending implements Handler, TurnTask {
     this.noteLeft()
     this.leavePool()
     if (state === 'waiting') {
-      if (this.wire === null) this.origin.noteUnconnected(this)
+      if (this.wire === null) this.origin.noteWait(this, 'none')
       this.state = 'done'
-      this.opts = undefined
+      this.forgetRequest()
     } else {
       if (state !== 'draining') this.account.endedBy = 'wire'
       this.settle('closed', 'failed')

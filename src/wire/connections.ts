@@ -61,13 +61,13 @@ export class Connections {
     }
     this.#known.set(socket, connection)
     this.busy++
-    if (isHttp2(socket)) {
+    const protocol = isHttp2(socket) ? '2' : '1.1'
+    if (protocol === '2') {
       endStreamsByCancel(socket)
       this.isMultiplexed = true
     }
     counts.opened++
     const { localPort } = socket
-    const protocol = isHttp2(socket) ? '2' : '1.1'
     this.#publish('opened', connection, localPort, protocol)
     socket.once('close', () => {
       this.forget(socket)

@@ -27,10 +27,17 @@ const { wrapHandler } = Dispatcher1Wrapper as unknown as {
 const mark = Symbol.for('drained.dispatcher')
 
 /** Proxied as undici's own compose does it, so that everything else is done by the dispatcher itself. */
-const marked = (dispatcher: Dispatcher): Dispatcher =>
+const withOwn = (dispatcher: Dispatcher, own: PropertyKey, value: unknown): Dispatcher =>
   new Proxy(dispatcher, {
-    get: (target, key) => key === mark || (Reflect.get(target, key, target) as unknown),
+    get: (target, key) => (key === own ? value : (Reflect.get(target, key, target) as unknown)),
   })
+
+/** Also where there is no `compose` for it: whatever can dispatch is a dispatcher to undici's fetch. */
+function compose(dispatcher: Dispatcher, interceptor: Dispatcher.DispatcherComposeInterceptor): Dispatcher {
+  const { compose: own } = dispatcher as Partial<Dispatcher>
+  if (typeof own === 'function') return dispatcher.compose(interceptor)
+  return withOwn(dispatcher, 'dispatch', interceptor(dispatcher.dispatch.bind(dispatcher)))
+}
 
 /** One interceptor with its numbers. */
 export interface Drain {
@@ -52,11 +59,11 @@ export interface Drain {
   destroy(error?: Error): void
 }
 
-/** What a {@link Drain} is told beside the limits of its bodies. */
-export type DrainScope = Pick<Scope, 'client' | 'limit' | 'warn' | 'leaks'>
-
 /** @internal */
-export function createDrain(limits: ResolvedDrain, of: DrainScope): Drain {
+export function createDrain(
+  limits: ResolvedDrain,
+  of: Pick<Scope, 'client' | 'limit' | 'warn' | 'leaks'>,
+): Drain {
   watchSockets()
   const scope: Scope = { ...of, stall: limits.stall, closing: false, error: undefined }
   const origins = new Origins(scope)
@@ -90,7 +97,8 @@ export function createDrain(limits: ResolvedDrain, of: DrainScope): Drain {
       if ((dispatcher as { [mark]?: true })[mark]) return dispatcher
       let mine = composed.get(dispatcher)
       if (mine === undefined) {
-        mine = marked(dispatcher.compose((dispatch) => intercept(dispatch, isOwn)))
+        const drained = compose(dispatcher, (dispatch) => intercept(dispatch, isOwn))
+        mine = withOwn(drained, mark, true)
         composed.set(dispatcher, mine)
       }
       return mine

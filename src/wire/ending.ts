@@ -5,7 +5,7 @@ import type { EndedBy, Outcome, Reason } from '../events.ts'
 import type { ResolvedDrain } from '../options.ts'
 import { Account, codeOf } from './account.ts'
 import type { Ahead } from './ahead.ts'
-import { isRedirect, type ResponseHead } from './framing.ts'
+import type { ResponseHead } from './framing.ts'
 import type { Waiting } from './held.ts'
 import type { Origin } from './origin.ts'
 import { Sending } from './sending.ts'
@@ -13,6 +13,11 @@ import { Draining, howToEnd } from './settle.ts'
 
 /** Milliseconds between headers and body that any program may need: whoever destroys its client then has forgotten nothing yet. */
 const grace = 1_000
+
+/** What most clients go on from, without a look at the body. */
+function isRedirect({ status, headers }: ResponseHead): boolean {
+  return [301, 302, 303, 307, 308].includes(status) && headers['location'] !== undefined
+}
 
 export abstract class Ending extends Sending implements Waiting {
   /** When it began to wait untouched, 0 before. */
@@ -99,7 +104,12 @@ export abstract class Ending extends Sending implements Waiting {
   /** Our own fetch gives up what it is redirected by; another one (Node's, on this dispatcher) leaves that to the collector. */
   protected get isForgottenHop(): boolean {
     const { head } = this.account
-    return !('trace' in this.handler) && head !== undefined && isRedirect(head)
+    return !this.#isOurs && head !== undefined && isRedirect(head)
+  }
+
+  /** It belongs to our own fetch, whose handlers alone have a trace to show, traced or not. */
+  get #isOurs(): boolean {
+    return 'trace' in this.handler
   }
 
   #dropAhead(): void {

@@ -28,11 +28,6 @@ export function announcedLength(head: ResponseHead): number | undefined {
   return declared === undefined ? undefined : Number(declared)
 }
 
-/** What most clients go on from, without a look at the body. */
-export function isRedirect({ status, headers }: ResponseHead): boolean {
-  return [301, 302, 303, 307, 308].includes(status) && headers['location'] !== undefined
-}
-
 /** `text/event-stream` has no end. */
 export function isEventStream(headers: ResponseHead['headers']): boolean {
   return /^\s*text\/event-stream\b/i.test(text(headers['content-type']) ?? '')

@@ -15,6 +15,7 @@ import type { Leaks } from '../leaks.ts'
 import { Connections } from './connections.ts'
 import { Deferred, patience, type Sendable } from './deferred.ts'
 import { Queue, type Queued } from './queue.ts'
+import { Recent } from './recent.ts'
 import { Reclaim } from './reclaim.ts'
 import { Roster } from './roster.ts'
 import { Speed } from './speed.ts'
@@ -74,6 +75,8 @@ export class Origin {
   readonly #live = new Roster<Tracked>()
   readonly #queue: Queue | undefined
   readonly #deferred = new Deferred()
+  /** Bodies whose headers have just come, and that may have a short way to their end. */
+  readonly #begun = new Recent()
   /** Connections whose response has ended in this turn of the event loop: undici frees them at its end. */
   #settling = 0
   readonly #starvation: Starvation
@@ -98,7 +101,7 @@ export class Origin {
   }
 
   get waiting(): number {
-    return this.#waiters.size + (this.#queue?.size ?? 0)
+    return this.#waiters.size + (this.#queue?.waiting.size ?? 0)
   }
 
   get inFlight(): number {
@@ -128,7 +131,7 @@ export class Origin {
 
   /** When the request was dispatched that waits for a connection longest, not counting those whose connection is being made. */
   get waitingSince(): number | undefined {
-    const queued = this.#queue?.first as Tracked | undefined
+    const queued = this.#queue?.waiting.first as Tracked | undefined
     let elsewhere = this.#waiters.first
     while (elsewhere?.isPooled === true) elsewhere = elsewhere.next as Tracked | undefined
     if (queued === undefined || elsewhere === undefined) return (queued ?? elsewhere)?.since
@@ -155,14 +158,8 @@ export class Origin {
     const sent = this.#waiters.size - this.#deferred.length - 1
     if (isMultiplexed || size === 0 || busy + this.#settling + sent < size) return false
     if (this.scope.limit !== undefined && size >= this.scope.limit) return false
-    const deferred = this.#deferred.length
-    let soonFree = this.#settling + this.counts.draining
-    if (deferred < soonFree) return true
-    const youngest = performance.now() - patience
-    for (let body = this.#live.first; body !== undefined; body = body.next as Tracked | undefined) {
-      if (body.startedAt > youngest && deferred < ++soonFree) return true
-    }
-    return false
+    const soonFree = this.#settling + this.counts.draining + this.#begun.since(performance.now() - patience)
+    return this.#deferred.length < soonFree
   }
 
   readonly #onSettled = (): void => {
@@ -190,7 +187,7 @@ export class Origin {
 
   /** Given up while it waited. A place it has in the pool it keeps until undici lets go of it. */
   abandon(body: Tracked): void {
-    this.noteUnconnected(body)
+    this.noteWait(body, 'none')
     body.roster?.remove(body)
   }
 
@@ -205,12 +202,20 @@ export class Origin {
     if (this.waiting === 0) this.untouched.rest()
   }
 
+  /** The headers of a body have come. */
+  begin(at: number): void {
+    this.counts.open++
+    this.#begun.begin(at)
+  }
+
   /** The connection has no more to do with this body. */
   leave(body: Tracked, socket: Socket | undefined): void {
     this.#waiters.remove(body)
     if (body.waitingSince !== 0) this.untouched.remove(body)
     if (this.waiting === 0) this.untouched.rest()
-    if (!this.#live.remove(body) || socket === undefined) return
+    if (!this.#live.remove(body)) return
+    if (body.startedAt !== 0) this.#begun.end(body.startedAt)
+    if (socket === undefined) return
     if (!this.connections.release(socket)) return
     if (this.#settling++ === 0) setImmediate(this.#onSettled)
     this.#deferred.onFree()
@@ -220,7 +225,7 @@ export class Origin {
   attach(body: Tracked, socket: Socket): boolean {
     const { isMultiplexed } = this.connections
     const isNew = this.connections.attach(socket)
-    this.#publishWait(body, isNew ? 'opened' : 'reused')
+    this.noteWait(body, isNew ? 'opened' : 'reused')
     if (!isNew) return false
     // Not now: undici is writing a request.
     if (this.connections.isMultiplexed && !isMultiplexed) queueMicrotask(() => this.#queue?.open())
@@ -228,12 +233,8 @@ export class Origin {
     return true
   }
 
-  /** The request is over, and never had a connection. */
-  noteUnconnected(body: Tracked): void {
-    this.#publishWait(body, 'none')
-  }
-
-  #publishWait(body: Tracked, connection: WaitEvent['connection']): void {
+  /** Its waiting is over; with `none`, so is the request. */
+  noteWait(body: Tracked, connection: WaitEvent['connection']): void {
     publish('drained:wait', () => ({
       client: this.scope.client,
       origin: this.name,
@@ -251,22 +252,20 @@ export class Origin {
 
   /** The client closes: drains end now, and untouched bodies after `stall`. */
   stop(): void {
-    this.#releaseAll()
+    this.#starvation.stop()
+    // The dispatcher below waits for them.
+    this.#deferred.releaseAll()
+    this.#queue?.open()
     for (const body of this.#live.all()) body.stopDraining()
     this.untouched.reviewSoon()
   }
 
-  /** The client is destroyed: whoever still reads gets the error. */
+  /** The client is destroyed: whoever waits or still reads gets the error. */
   destroy(error: Error): void {
-    this.#releaseAll()
-    for (const body of this.#live.all()) body.giveUp('client', error)
-  }
-
-  /** The dispatcher below waits for them, or ends them. */
-  #releaseAll(): void {
-    this.#starvation.stop()
-    this.#deferred.releaseAll()
-    this.#queue?.open()
+    // First who has no connection: the dispatcher below need not see them, and may be one that nobody destroys.
+    const queued = (this.#queue?.waiting.all() ?? []) as Tracked[]
+    for (const body of [...queued, ...this.#waiters.all(), ...this.#live.all()]) body.giveUp('client', error)
+    this.stop()
   }
 
   /** Connections that those who wait lack: when all that may be open are, and for those no connection is about to be free. */

@@ -3,13 +3,15 @@ import { redactUrl } from '../events.ts'
 import { Origin, type Scope } from './origin.ts'
 import { addCounts, newCounts, showAll, type WireStats } from './stats.ts'
 
-/** Origins remembered at the most; a crawler's idle ones are folded into the totals. */
-const maxRemembered = 1_000
+/** Idle origins remembered at the most; a crawler's are folded into the totals. */
+const maxIdle = 1_000
 
 export class Origins {
   readonly #scope: Scope
   readonly #byName = new Map<string, Origin>()
   readonly #gone = newCounts()
+  /** How many there are when it is time to look for idle ones: not for each that is new, where few are idle. */
+  #most = maxIdle
 
   constructor(scope: Scope) {
     this.#scope = scope
@@ -36,7 +38,7 @@ export class Origins {
   #named(name: string): Origin {
     let origin = this.#byName.get(name)
     if (origin === undefined) {
-      if (this.#byName.size >= maxRemembered) this.#forgetIdle()
+      if (this.#byName.size >= this.#most) this.#forgetIdle()
       origin = new Origin(name, this.#scope)
       this.#byName.set(name, origin)
     }
@@ -49,5 +51,6 @@ export class Origins {
       addCounts(this.#gone, origin.counts)
       this.#byName.delete(name)
     }
+    this.#most = this.#byName.size + maxIdle
   }
 }

@@ -12,8 +12,9 @@ export interface Queued extends Rostered {
 }
 
 export class Queue {
+  /** Oldest first. */
+  readonly waiting: Roster<Queued> = new Roster<Queued>()
   readonly #limit: number
-  readonly #waiting = new Roster<Queued>()
   #taken = 0
   /** One connection takes many requests, or the client ends: the pool takes everything. */
   #isOpen = false
@@ -23,20 +24,11 @@ export class Queue {
     this.#limit = limit
   }
 
-  get size(): number {
-    return this.#waiting.size
-  }
-
-  /** Who has waited longest. */
-  get first(): Queued | undefined {
-    return this.#waiting.first
-  }
-
   /** True if the request has a place now; else it waits for its `onAdmitted()`. */
   enter(request: Queued): boolean {
     if (request.hasPlace) return true
-    if (!this.#isOpen && (this.#taken >= this.#limit || this.#waiting.size > 0)) {
-      this.#waiting.add(request)
+    if (!this.#isOpen && (this.#taken >= this.#limit || this.waiting.size > 0)) {
+      this.waiting.add(request)
       return false
     }
     this.#seat(request)
@@ -66,9 +58,9 @@ export class Queue {
   #admit(): void {
     if (this.#isAdmitting) return
     this.#isAdmitting = true
-    for (let next = this.#waiting.first; next !== undefined; next = this.#waiting.first) {
+    for (let next = this.waiting.first; next !== undefined; next = this.waiting.first) {
       if (!this.#isOpen && this.#taken >= this.#limit) break
-      this.#waiting.remove(next)
+      this.waiting.remove(next)
       this.#seat(next)
       next.onAdmitted()
     }

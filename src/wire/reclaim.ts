@@ -15,7 +15,7 @@ export interface Demand {
   readonly needed: number
   /** Since when there is somebody to take a body back for (`performance.now()`). */
   readonly neededSince: number
-  readonly scope: { readonly stall: number }
+  readonly scope: { readonly stall: number; readonly closing: boolean }
 }
 
 export class Reclaim<B extends Untouched> {
@@ -38,9 +38,9 @@ export class Reclaim<B extends Untouched> {
     this.#untouched.delete(body)
   }
 
-  /** Nobody waits: a body that may be taken back is no reason to go on living. */
+  /** Nobody waits for a connection, nor for the end of a close(): a body that may be taken back is no reason to go on living. */
   rest(): void {
-    this.#timer?.unref()
+    if (!this.#demand.scope.closing) this.#timer?.unref()
   }
 
   /** Soon, not now: undici's parser must not be entered twice, and whoever asks may be called by it. */
@@ -66,7 +66,7 @@ export class Reclaim<B extends Untouched> {
         // One more millisecond: timers round down, and a review too early would only set the next.
         this.#timer = setTimeout(() => this.#review(), due - now + 1)
         // Whoever waits is owed a connection, and a paused one does not keep the process alive: without this timer it would just end.
-        if (this.#demand.waiting === 0) this.#timer.unref()
+        if (this.#demand.waiting === 0) this.rest()
         return
       }
       this.#untouched.delete(body)

@@ -1,9 +1,7 @@
 /** Whether a request may be sent again after the kept connection it was written to turned out dead. Pure. */
 import { Blob } from 'node:buffer'
 import type { Dispatcher } from 'undici'
-
-/** RFC 9110, 9.2.2, and QUERY, which is safe as well. */
-const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY'])
+import { idempotent } from '../options/retry.ts'
 
 /**
  * What a connection that the other side has closed gives: reset, broken pipe, undici's "other side closed", and on HTTP/2 a GOAWAY with

@@ -68,7 +68,7 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
   /** It is being dispatched for the first time, by its caller. */
   #isAtOnce = false
   /** Runs what it is given as if the caller had called it. */
-  readonly #asCaller = traced.hasSubscribers ? AsyncLocalStorage.snapshot() : undefined
+  #asCaller = traced.hasSubscribers ? AsyncLocalStorage.snapshot() : undefined
   /** The present connection was gone before the request was written to it. */
   #isUnsent = false
   /** Its reader has heard of the first start, and hears of no other. */
@@ -205,7 +205,7 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
 
   /** A byte of it is here. */
   onResponseStarted(): void {
-    this.opts = undefined
+    this.forgetRequest()
     this.handler.onResponseStarted?.()
   }
 
@@ -239,7 +239,8 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
     this.origin.waitOn(this)
     // Not now: whoever reports a dead connection (HTTP/2: with many requests on it) has not let go of it yet.
     queueMicrotask(() => {
-      if (this.state !== 'waiting') return
+      // Given up meanwhile: the dispatcher below has let go of it already.
+      if (this.state !== 'waiting') return this.origin.vacate(this)
       if (this.origin.scope.closing) this.onResponseError(null, error)
       else this.#toWire()
     })
@@ -255,8 +256,14 @@ export abstract class Sending extends Rostered implements Tracked, Sender {
     this.reader = new Reader(this)
     this.origin.abandon(this)
     if (this.opts !== undefined && handler.onRequestQueued !== undefined) hollow(this.opts)
-    this.opts = undefined
+    this.forgetRequest()
     handler.onResponseError?.(reader, reason)
+  }
+
+  /** It is not sent again. What its caller runs in may lead to the Response, which could not be collected while the body comes. */
+  protected forgetRequest(): void {
+    this.opts = undefined
+    this.#asCaller = undefined
   }
 
   /** On HTTP/1 undici destroys the connection; it does so by a reset. */

@@ -1,5 +1,7 @@
 /** What could be left over when a body has ended: bytes, timers, sockets, or a client that does not close. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { spawn } from 'node:child_process'
+import diagnostics from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import zlib from 'node:zlib'
 import { expect, test, vi } from 'vitest'
@@ -115,6 +117,22 @@ test('an abort while a body is drained changes nothing: one drain, the connectio
   expect(origin.accepted).toBe(1)
 })
 
+/** Runs a module that has a `client` with these options, and waits for its end. */
+async function run(options: string, source: string): Promise<number> {
+  const program = `
+    import { createClient } from ${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)}
+    const client = createClient(${options})
+    ${source}`
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: 'ignore' })
+  const [code] = (await once(child, 'exit', { signal: AbortSignal.timeout(15_000) }).catch(
+    (error: unknown) => {
+      child.kill('SIGKILL')
+      throw error
+    },
+  )) as [number]
+  return code
+}
+
 for (const [name, shape, after] of [
   ['received and never touched', 'one byte', ''],
   ['given up and drained', '404 with 256 KiB', 'await response.body.cancel()'],
@@ -122,22 +140,28 @@ for (const [name, shape, after] of [
 ] as const) {
   test(`a process ends although a body was ${name} and no client was closed (T28)`, async () => {
     await using origin = await createOrigin(serveShapes)
-    const source = `
-      import { createClient } from ${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)}
-      const client = createClient({ keepAlive: 600_000, drain: { stall: 600_000, maxTime: 100 } })
-      const response = await client.fetch(${JSON.stringify(`${origin.url}/${encodeURIComponent(shape)}`)})
-      ${after}`
-    const child = spawn(process.execPath, ['--input-type=module', '--eval', source], { stdio: 'ignore' })
-    const [code] = (await once(child, 'exit', { signal: AbortSignal.timeout(15_000) }).catch(
-      (error: unknown) => {
-        child.kill('SIGKILL')
-        throw error
-      },
-    )) as [number]
+    const url = JSON.stringify(`${origin.url}/${encodeURIComponent(shape)}`)
+    const code = await run(
+      '{ keepAlive: 600_000, drain: { stall: 600_000, maxTime: 100 } }',
+      `const response = await client.fetch(${url})
+      ${after}`,
+    )
     expect(code).toBe(0)
     expect(origin.accepted).toBe(1)
   })
 }
+
+test('a process lives until close() resolves, although it waits for a body nobody touched alone', async () => {
+  await using origin = await createOrigin(serveShapes)
+  const code = await run(
+    '{ drain: { stall: 300 } }',
+    `const response = await client.fetch('${origin.url}/64%20MiB')
+    await client.close()
+    // An await that nothing keeps alive ends the process with 13.
+    process.exitCode = 7`,
+  )
+  expect(code).toBe(7)
+})
 
 for (const [name, shape, cancels] of [
   ['an answer was never touched', 'one byte', false],
@@ -204,5 +228,30 @@ test('a call captures no stack while nobody asks for call sites (T39)', async ()
     expect(capture).not.toHaveBeenCalled()
   } finally {
     capture.mockRestore()
+  }
+})
+
+test('a Response in the async context of its caller can be collected while its body still comes, also if requests are traced', async () => {
+  await using origin = await createOrigin(serveShapes)
+  await using client = testClient({ connections: 2 })
+  const context = new AsyncLocalStorage<{ response?: Response }>()
+  const trace = (): void => {}
+  diagnostics.subscribe('undici:request:create', trace)
+  try {
+    // A socket keeps the context it was made in.
+    await works(client, origin.url)
+    const store = await (async () => {
+      const mine: { response?: Response } = {}
+      await context.run(mine, async () => {
+        mine.response = await client.fetch(`${origin.url}/stalled%20in%20the%20body`)
+      })
+      return new WeakRef(mine)
+    })()
+    expect(client.stats().sockets.inFlight).toBe(1)
+    await untilCollected(() => store.deref() === undefined, 'the context is collected')
+    await until(() => client.stats().bodies.open === 0, 'the body was given up')
+    expect(origin.accepted).toBe(1)
+  } finally {
+    diagnostics.unsubscribe('undici:request:create', trace)
   }
 })

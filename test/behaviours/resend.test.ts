@@ -1,5 +1,7 @@
 /** A kept connection that is dead when the next request is written to it: the request goes out again, and nobody notices. */
+import diagnostics from 'node:diagnostics_channel'
 import http2 from 'node:http2'
+import type net from 'node:net'
 import fc from 'fast-check'
 import { type Dispatcher, fetch as undiciFetch, request } from 'undici'
 import { expect, test } from 'vitest'
@@ -231,6 +233,28 @@ test('a request given up while its second try waits for a connection ends at onc
   connect?.()
   expect(await (await next).text()).toBe('GET /next')
   expect(origin.seen.map(({ path }) => path)).toEqual(['/first', '/x', '/next'])
+})
+
+test('a request given up between a dead connection and its second try leaves its place in the pool to the next', async () => {
+  await using origin = await onceEach(closes.RST)
+  await using client = testClient()
+  const controller = new AbortController()
+  // Whoever listens behind undici comes between its report of the dead connection and the second try.
+  const onConnected = (message: unknown): void => {
+    const { socket } = message as { socket: net.Socket }
+    socket.on('close', () => controller.abort(new Error('given up')))
+  }
+  diagnostics.subscribe('undici:client:connected', onConnected)
+  try {
+    expect(await (await client.fetch(`${origin.url}/1`)).text()).toBe('GET /1')
+  } finally {
+    diagnostics.unsubscribe('undici:client:connected', onConnected)
+  }
+  const { signal } = controller
+  await expect(client.fetch(`${origin.url}/2`, { signal })).rejects.toThrow('given up')
+  expect(client.stats().requests).toEqual({ waiting: 0, inFlight: 0, resent: 1 })
+  expect(await (await client.fetch(`${origin.url}/3`)).text()).toBe('GET /3')
+  expect(origin.seen.map(({ path }) => path)).toEqual(['/1', '/2', '/3'])
 })
 
 test('a client that is closing sends nothing again', async () => {

@@ -221,6 +221,33 @@ test('the default fetch honours a MockAgent set as global dispatcher, and init.d
   await mock.close()
 })
 
+test('whatever can dispatch is a dispatcher to a call; what cannot is refused by name', async () => {
+  await using origin = await createOrigin(serveShapes)
+  const agent = new Agent({ connections: 1 })
+  await using client = testClient()
+  // Made by hand, or by an undici that had no compose yet.
+  const given = {
+    dispatch: (opts: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) =>
+      agent.dispatch(opts, handler),
+  }
+  const dispatcher = given as unknown as Dispatcher
+  for (const init of [{}, { cache: 'no-cache' }, { retry: 2 }] as const) {
+    await client.fetch(`${origin.url}/one%20byte`, { ...init, dispatcher })
+    expect(await (await client.fetch(`${origin.url}/ok`, { ...init, dispatcher })).text()).toBe('ok')
+  }
+  expect(origin.accepted).toBe(1)
+  setGlobalDispatcher(dispatcher)
+  expect(await (await fetch(`${origin.url}/ok`)).text()).toBe('ok')
+  for (const bad of [{}, 'agent', 5]) {
+    const call = client.fetch(`${origin.url}/ok`, { dispatcher: bad as unknown as Dispatcher })
+    await expect(call).rejects.toMatchObject({
+      code: 'ERR_DRAINED_INVALID_OPTION',
+      option: 'init.dispatcher',
+    })
+  }
+  await agent.close()
+})
+
 test('upgrade and CONNECT pass untouched', async () => {
   const server = createServer()
   const hello = (socket: { end(text: string): void }, line: string): void =>
@@ -245,6 +272,52 @@ test('upgrade and CONNECT pass untouched', async () => {
   await client.close()
   server.close()
 })
+
+for (const [way, refuse] of [
+  [
+    'throws',
+    () => {
+      throw new Error('refused')
+    },
+  ],
+  ['aborts', (controller: Dispatcher.DispatchController) => controller.abort(new Error('refused'))],
+] as const) {
+  test(`a handler that ${way} when it gets its upgrade hears of the end, as under undici`, async () => {
+    let isGone = false
+    const server = createServer()
+    server.on('upgrade', (_, socket) => {
+      socket.on('error', () => {}).on('end', () => socket.end())
+      socket.on('close', () => (isGone = true))
+      socket.resume().write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n')
+    })
+    server.listen(0, '127.0.0.1')
+    await until(() => server.listening, 'listening')
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const over: unknown[] = []
+    const onOver = (message: unknown): void => void over.push(message)
+    diagnostics.subscribe('drained:request', onOver)
+    await using client = testClient()
+    const agent = new Agent()
+    for (const dispatcher of [agent, client.dispatcher]) {
+      const heard: string[] = []
+      isGone = false
+      dispatcher.dispatch(
+        { origin, path: '/', method: 'GET', upgrade: 'x' },
+        {
+          onRequestStart: () => {},
+          onRequestUpgrade: (controller) => refuse(controller),
+          onResponseError: (_, error) => void heard.push(error.message),
+        },
+      )
+      await until(() => isGone, 'the socket is closed')
+      expect(heard).toEqual(['refused'])
+    }
+    await agent.close()
+    expect(over).toMatchObject([{ status: 101 }])
+    diagnostics.unsubscribe('drained:request', onOver)
+    server.close()
+  })
+}
 
 test('a socket that was upgraded belongs to no pool any more, and is in no number', async () => {
   const server = createServer()

@@ -148,7 +148,7 @@ export class Exchange extends Parting implements TurnTask, Hooked {
   onClose(): void {
     if (this.state === 'waiting') {
       this.state = 'done'
-      if (!this.#isConnected) this.origin.noteUnconnected(this)
+      if (!this.#isConnected) this.origin.noteWait(this, 'none')
     }
     if (this.state === 'open' && this.box.hasArrived) this.#receive()
     if (this.state !== 'draining') this.leave()
