@@ -143,6 +143,8 @@ export interface Flow {
   wants(isWaiting: boolean): void
   /** The reader has everything. */
   done(): void
+  /** Nobody wants the rest. */
+  giveUp(reason: unknown): void
 }
 
 /** Decodes on the way to another sink, which may pause it. */
@@ -152,6 +154,8 @@ export class Decoding implements Sink, Flow {
   readonly #head: Transform
   readonly #tail: Transform
   #isEmpty = true
+  /** Decoded to its end, or failed. */
+  #isOver = false
 
   constructor(codings: readonly Coding[], target: Sink, upstream: Flow) {
     this.#target = target
@@ -161,12 +165,19 @@ export class Decoding implements Sink, Flow {
     this.#tail = chain.at(-1) as Transform
     this.#tail.on('data', (bytes: Buffer) => target.push(bytes))
     this.#head.on('drain', () => upstream.resume())
-    const done = (error?: Error | null): void => {
-      if (error) target.fail(new TypeError('terminated', { cause: error }))
-      else if (target.end()) upstream.done()
+    // Not when the pipeline is done: that is when everything is written to the last one.
+    this.#tail.on('end', () => {
+      if (this.#settle() && target.end()) upstream.done()
+    })
+    const onError = (error?: Error | null): void => {
+      if (!error || !this.#settle()) return
+      const reason = new TypeError('terminated', { cause: error })
+      target.fail(reason)
+      // Whoever reads an errored stream does not cancel it.
+      upstream.giveUp(reason)
     }
-    if (chain.length === 1) this.#head.on('end', () => done()).on('error', done)
-    else pipeline(chain, done)
+    if (chain.length === 1) this.#head.on('error', onError)
+    else pipeline(chain, onError)
   }
 
   push(chunk: Buffer): void {
@@ -202,9 +213,18 @@ export class Decoding implements Sink, Flow {
     this.#upstream.done()
   }
 
+  giveUp(reason: unknown): void {
+    this.#upstream.giveUp(reason)
+  }
+
   stop(): void {
     this.#tail.removeAllListeners('data')
     this.#head.on('error', () => {}).destroy()
     if (this.#tail !== this.#head) this.#tail.destroy()
+  }
+
+  #settle(): boolean {
+    if (this.#isOver) return false
+    return (this.#isOver = true)
   }
 }

@@ -147,6 +147,7 @@ export function streamOf(
     resume: () => (decoding ?? incoming).resume(),
     wants: (isWaiting) => incoming.wants(isWaiting),
     done: () => incoming.done(),
+    giveUp: (reason) => incoming.giveUp(reason),
   }
   return new ReadableStream({
     type: 'bytes',

@@ -1,0 +1,105 @@
+/** Encoded bodies that end otherwise than their framing says: nothing of them holds the connection, and a limit holds while they come. */
+import { getEventListeners } from 'node:events'
+import zlib from 'node:zlib'
+import { expect, test } from 'vitest'
+import { ResponseTooLargeError } from '../../src/index.ts'
+import { testClient, works } from '../support/client.ts'
+import { createOrigin, type Reply, type Script } from '../support/origin.ts'
+import { pattern, serveShapes } from '../support/shapes.ts'
+import { until } from '../support/until.ts'
+
+const KiB = 1024
+const MiB = 1024 * KiB
+const text = 'a text that is worth compressing '.repeat(400)
+const coders: Record<string, (bytes: Buffer) => Buffer> = {
+  gzip: zlib.gzipSync,
+  deflate: zlib.deflateSync,
+  br: zlib.brotliCompressSync,
+  zstd: zlib.zstdCompressSync,
+  'gzip, br': (bytes) => zlib.brotliCompressSync(zlib.gzipSync(bytes)),
+  'br, gzip': (bytes) => zlib.gzipSync(zlib.brotliCompressSync(bytes)),
+}
+const encode = (coding: string, bytes: Buffer): Buffer => (coders[coding] as (bytes: Buffer) => Buffer)(bytes)
+
+const head = (coding: string, framing: string): string =>
+  `HTTP/1.1 200 OK\r\ncontent-encoding: ${coding}\r\n${framing}\r\n\r\n`
+
+async function sendFixed(reply: Reply, coding: string, body: Buffer): Promise<void> {
+  await reply.write(head(coding, `content-length: ${body.length}`))
+  for (let at = 0; at < body.length && reply.isOpen; at += 64 * KiB)
+    await reply.write(body.subarray(at, at + 64 * KiB))
+}
+
+const junk = pattern(10 * MiB)
+
+/** A deflate block that is stored, not the last, and holds nothing. */
+const emptyBlock = Buffer.from([0, 0, 0, 0xff, 0xff])
+
+/** An encoded body without an end. */
+function* endless(coding: string, kind: string): Generator<Buffer> {
+  if (kind === 'compressed') {
+    // Whole members, which gzip and zstd allow one after another.
+    const member = encode(coding, Buffer.alloc(16 * KiB, 'x'))
+    for (;;) yield member
+  }
+  // A header, and then blocks of one byte, among empty ones: hardly anything comes of it.
+  yield zlib.gzipSync('').subarray(0, 10)
+  const blocks = Buffer.concat([...Array<Buffer>(6_000).fill(emptyBlock), Buffer.from([0, 1, 0, 0xfe, 0xff, 65])])
+  for (;;) yield blocks
+}
+
+const serve: Script = async (seen, reply) => {
+  const [, kind = '', coding = '', more = ''] = decodeURIComponent(seen.path).split('/')
+  if (kind === 'garbage') return sendFixed(reply, coding, Buffer.alloc(10 * MiB, 0xfe))
+  if (kind === 'bad') return sendFixed(reply, coding, Buffer.alloc(64, 0xfe))
+  if (kind === 'trailing')
+    return sendFixed(reply, coding, Buffer.concat([encode(coding, Buffer.from(text)), junk]))
+  if (kind === 'large') return sendFixed(reply, coding, encode(coding, pattern(3 * MiB)))
+  if (kind === 'small') return sendFixed(reply, coding, encode(coding, pattern(700)))
+  if (kind === 'endless') {
+    await reply.write(head(coding, 'transfer-encoding: chunked'))
+    for (const bytes of endless(coding, more)) {
+      if (!reply.isOpen) return
+      await reply.write(`${bytes.length.toString(16)}\r\n`)
+      await reply.write(bytes)
+      await reply.write('\r\n')
+    }
+  }
+  await serveShapes(seen, reply)
+}
+
+async function readAll(response: Response): Promise<Buffer> {
+  const parts: Uint8Array[] = []
+  for await (const part of response.body as ReadableStream<Uint8Array>) parts.push(part)
+  return Buffer.concat(parts)
+}
+
+const lanes = [
+  ['short lane', {}],
+  ['long lane', { cache: 'no-cache' }],
+] as const
+
+for (const [lane, init] of lanes) {
+  for (const coding of ['gzip', 'deflate', 'br', 'zstd', 'gzip, br']) {
+    test(`${lane}: a stream of ${coding} that is none of it fails and gives its connection up`, async () => {
+      await using origin = await createOrigin(serve)
+      await using client = testClient({ connections: 1 })
+      const response = await client.fetch(`${origin.url}/garbage/${encodeURIComponent(coding)}`, init)
+      await expect(readAll(response)).rejects.toMatchObject({ name: 'TypeError', message: 'terminated' })
+      await works(client, origin.url)
+      await client.close()
+      expect(response.status).toBe(200)
+    })
+  }
+}
+
+test('a body that has arrived and does not decode lets go of the signal of its call', async () => {
+  await using origin = await createOrigin(serve)
+  await using client = testClient({ connections: 1 })
+  const { signal } = new AbortController()
+  const response = await client.fetch(`${origin.url}/bad/gzip`, { signal })
+  await until(() => client.stats().requests.inFlight === 0, 'arrived')
+  expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+  await expect(readAll(response)).rejects.toThrow('terminated')
+  expect(getEventListeners(signal, 'abort')).toHaveLength(0)
+})
