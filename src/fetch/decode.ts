@@ -117,12 +117,14 @@ class AnyDeflate extends Transform {
       this.#inner = isZlib(chunk) ? zlib.createInflate(lenient) : zlib.createInflateRaw(lenient)
       this.#inner.on('data', (bytes: Buffer) => this.push(bytes))
       this.#inner.on('error', (error) => this.destroy(error))
+      // It may come before the input has ended, of which it then takes no more.
+      this.#inner.on('end', () => this.push(null))
     }
     this.#inner.write(chunk, encoding, callback)
   }
 
   override _flush(callback: TransformCallback): void {
-    if (this.#inner === undefined) return callback()
+    if (this.#inner === undefined || this.#inner.readableEnded) return callback()
     this.#inner.once('end', callback)
     this.#inner.end()
   }

@@ -98,10 +98,11 @@ export class Incoming extends Watched {
     this.resume()
   }
 
-  /** The reader has everything. */
+  /** The reader has everything; a decoder may know that before the wire does. */
   done(): void {
     this.#sink = undefined
     this.#settle()
+    if (!this.#hasEnded) this.#controller.abort(new BodyGivenUpError())
   }
 
   /** What has arrived so far; true if that is all. Nothing more is taken. */

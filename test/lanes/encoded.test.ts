@@ -53,7 +53,7 @@ const serve: Script = async (seen, reply) => {
   if (kind === 'garbage') return sendFixed(reply, coding, Buffer.alloc(10 * MiB, 0xfe))
   if (kind === 'bad') return sendFixed(reply, coding, Buffer.alloc(64, 0xfe))
   if (kind === 'trailing')
-    return sendFixed(reply, coding, Buffer.concat([encode(coding, Buffer.from(text)), junk]))
+    return sendFixed(reply, coding, Buffer.concat([encode(coding, Buffer.from(text)), more === 'little' ? junk.subarray(0, 100) : junk]))
   if (kind === 'large') return sendFixed(reply, coding, encode(coding, pattern(3 * MiB)))
   if (kind === 'small') return sendFixed(reply, coding, encode(coding, pattern(700)))
   if (kind === 'endless') {
@@ -90,6 +90,24 @@ for (const [lane, init] of lanes) {
       await client.close()
       expect(response.status).toBe(200)
     })
+  }
+}
+
+for (const [lane, init] of lanes) {
+  for (const coding of ['deflate', 'br', 'zstd', 'gzip, br', 'gzip', 'br, gzip']) {
+    for (const more of ['little', 'much']) {
+      test(`${lane}: ${coding} with ${more} after its end is read to that end, and gives its connection up`, async () => {
+        await using origin = await createOrigin(serve)
+        await using client = testClient({ connections: 1 })
+        const path = `trailing/${encodeURIComponent(coding)}/${more}`
+        const response = await client.fetch(`${origin.url}/${path}`, init)
+        const read = await readAll(response).then(String, (error: Error) => error.message)
+        // Behind the end of gzip more of it may come: whether what comes is an error depends on how it is cut.
+        expect([text, coding.endsWith('gzip') ? 'terminated' : text]).toContain(read)
+        await works(client, origin.url)
+        await client.close()
+      })
+    }
   }
 }
 
