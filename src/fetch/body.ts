@@ -88,8 +88,7 @@ export class ResponseBody {
     if (source.kind === 'whole') return this.#readWhole(source.chunks, convert)
     const { incoming, arrived } = source
     incoming.unwatch()
-    const stop = this.#limit === Infinity ? undefined : (reason: Error): void => incoming.giveUp(reason)
-    const collector = new Collector(convert, this.#codings, this.#limit, stop)
+    const collector = new Collector(convert, this.#codings, this.#limit, incoming)
     for (const chunk of arrived) collector.push(chunk)
     incoming.pipe(collector)
     return collector.promise

@@ -58,10 +58,16 @@ export async function decodeWhole(
   limit: number,
 ): Promise<Buffer> {
   let bytes = encoded
-  for (const coding of codings) {
-    // zlib takes nothing at all for a body cut short.
-    if (bytes.length === 0) break
-    bytes = bytes.length > worthThread ? await inThread(bytes, coding, limit) : here(bytes, coding, limit)
+  try {
+    for (const [at, coding] of codings.entries()) {
+      // zlib takes nothing at all for a body cut short.
+      if (bytes.length === 0) break
+      // What does not compress is a little longer encoded.
+      const most = at < codings.length - 1 ? 2 * limit + worthThread : limit
+      bytes = bytes.length > worthThread ? await inThread(bytes, coding, most) : here(bytes, coding, most)
+    }
+  } catch (error) {
+    throw tooLarge(error, limit)
   }
   return bytes
 }
@@ -70,7 +76,11 @@ export async function decodeWhole(
 export function decodeSmall(encoded: Buffer, codings: readonly Coding[], limit: number): Buffer | undefined {
   const [only] = codings
   if (only === undefined || codings.length > 1 || encoded.length > worthThread) return undefined
-  return encoded.length === 0 ? encoded : here(encoded, only, limit)
+  try {
+    return encoded.length === 0 ? encoded : here(encoded, only, limit)
+  } catch (error) {
+    throw tooLarge(error, limit)
+  }
 }
 
 function withLimit<T extends object>(options: T, limit: number): T & { maxOutputLength?: number } {
@@ -84,22 +94,18 @@ function tooLarge(error: unknown, limit: number): unknown {
 }
 
 function here(bytes: Buffer, coding: Coding, limit: number): Buffer {
-  try {
-    if (coding === 'gzip') return zlib.gunzipSync(bytes, withLimit(lenient, limit))
-    if (coding === 'br') return zlib.brotliDecompressSync(bytes, withLimit(brotli, limit))
-    if (coding === 'zstd') return zlib.zstdDecompressSync(bytes, withLimit(zstd, limit))
-    const options = withLimit(lenient, limit)
-    return isZlib(bytes) ? zlib.inflateSync(bytes, options) : zlib.inflateRawSync(bytes, options)
-  } catch (error) {
-    throw tooLarge(error, limit)
-  }
+  if (coding === 'gzip') return zlib.gunzipSync(bytes, withLimit(lenient, limit))
+  if (coding === 'br') return zlib.brotliDecompressSync(bytes, withLimit(brotli, limit))
+  if (coding === 'zstd') return zlib.zstdDecompressSync(bytes, withLimit(zstd, limit))
+  const options = withLimit(lenient, limit)
+  return isZlib(bytes) ? zlib.inflateSync(bytes, options) : zlib.inflateRawSync(bytes, options)
 }
 
 function inThread(bytes: Buffer, coding: Coding, limit: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const done = (error: Error | null, decoded: Buffer): void => {
       if (error === null) resolve(decoded)
-      else reject(tooLarge(error, limit))
+      else reject(error)
     }
     if (coding === 'gzip') zlib.gunzip(bytes, withLimit(lenient, limit), done)
     else if (coding === 'br') zlib.brotliDecompress(bytes, withLimit(brotli, limit), done)

@@ -1,4 +1,5 @@
 /** Encoded bodies that end otherwise than their framing says: nothing of them holds the connection, and a limit holds while they come. */
+import { randomBytes } from 'node:crypto'
 import { getEventListeners } from 'node:events'
 import zlib from 'node:zlib'
 import { expect, test } from 'vitest'
@@ -31,21 +32,30 @@ async function sendFixed(reply: Reply, coding: string, body: Buffer): Promise<vo
 }
 
 const junk = pattern(10 * MiB)
+/** Grows when it is encoded. */
+const noise = randomBytes(700)
 
 /** A deflate block that is stored, not the last, and holds nothing. */
 const emptyBlock = Buffer.from([0, 0, 0, 0xff, 0xff])
 
-/** An encoded body without an end. */
+/** An encoded body without an end, until it is clear that nobody ends it. */
 function* endless(coding: string, kind: string): Generator<Buffer> {
+  if (coding === 'br') {
+    const params = { [zlib.constants.BROTLI_PARAM_QUALITY]: 0 }
+    const bytes = zlib.brotliCompressSync(randomBytes(4 * MiB), { params })
+    for (let at = 0; at < 3 * MiB; at += 64 * KiB) yield bytes.subarray(at, at + 64 * KiB)
+    return
+  }
   if (kind === 'compressed') {
     // Whole members, which gzip and zstd allow one after another.
     const member = encode(coding, Buffer.alloc(16 * KiB, 'x'))
-    for (;;) yield member
+    for (let i = 0; i < 100_000; i++) yield member
+    return
   }
   // A header, and then blocks of one byte, among empty ones: hardly anything comes of it.
   yield zlib.gzipSync('').subarray(0, 10)
-  const blocks = Buffer.concat([...Array<Buffer>(6_000).fill(emptyBlock), Buffer.from([0, 1, 0, 0xfe, 0xff, 65])])
-  for (;;) yield blocks
+  const blocks = Buffer.concat([...Array<Buffer>(600).fill(emptyBlock), Buffer.from([0, 1, 0, 0xfe, 0xff, 65])])
+  for (let i = 0; i < 10_000; i++) yield blocks
 }
 
 const serve: Script = async (seen, reply) => {
@@ -54,8 +64,8 @@ const serve: Script = async (seen, reply) => {
   if (kind === 'bad') return sendFixed(reply, coding, Buffer.alloc(64, 0xfe))
   if (kind === 'trailing')
     return sendFixed(reply, coding, Buffer.concat([encode(coding, Buffer.from(text)), more === 'little' ? junk.subarray(0, 100) : junk]))
-  if (kind === 'large') return sendFixed(reply, coding, encode(coding, pattern(3 * MiB)))
-  if (kind === 'small') return sendFixed(reply, coding, encode(coding, pattern(700)))
+  if (kind === 'small') return sendFixed(reply, coding, encode(coding, noise))
+  if (kind === 'padded') return sendFixed(reply, coding, Buffer.alloc(3_000, 0xfe))
   if (kind === 'endless') {
     await reply.write(head(coding, 'transfer-encoding: chunked'))
     for (const bytes of endless(coding, more)) {
@@ -64,6 +74,7 @@ const serve: Script = async (seen, reply) => {
       await reply.write(bytes)
       await reply.write('\r\n')
     }
+    return new Promise(() => {})
   }
   await serveShapes(seen, reply)
 }
@@ -108,6 +119,39 @@ for (const [lane, init] of lanes) {
         await client.close()
       })
     }
+  }
+}
+
+for (const [lane, init] of lanes) {
+  for (const what of ['gzip/compressed', 'gzip/blocks', 'zstd/compressed', 'br/compressed']) {
+    test(`${lane}: ${what} without an end is refused by maxResponseSize as it comes`, async () => {
+      await using origin = await createOrigin(serve)
+      await using client = testClient({ connections: 1, maxResponseSize: 1_000 })
+      const response = await client.fetch(`${origin.url}/endless/${what}`, init)
+      await expect(response.text()).rejects.toThrow(ResponseTooLargeError)
+      // What buffers of sockets take on the way, and no more.
+      expect(origin.bytesSent).toBeLessThan(24 * MiB)
+      await works(client, origin.url)
+      await client.close()
+    })
+  }
+
+  for (const coding of ['gzip', 'deflate', 'br', 'zstd', 'gzip, br']) {
+    test(`${lane}: ${coding} that is longer than what it encodes is measured by what it encodes`, async () => {
+      await using origin = await createOrigin(serve)
+      await using client = testClient({ connections: 1, maxResponseSize: 700 })
+      for (const isLate of [false, true]) {
+        const response = await client.fetch(`${origin.url}/small/${encodeURIComponent(coding)}`, init)
+        if (isLate) await until(() => client.stats().requests.inFlight === 0, 'arrived')
+        expect(Buffer.compare(await response.clone().bytes(), noise)).toBe(0)
+        expect(Buffer.compare(await response.bytes(), noise)).toBe(0)
+      }
+      for (const read of ['text', 'json'] as const) {
+        const response = await client.fetch(`${origin.url}/padded/${encodeURIComponent(coding)}`, init)
+        await expect(response[read]()).rejects.toThrow()
+      }
+      await works(client, origin.url)
+    })
   }
 }
 
