@@ -44,10 +44,11 @@ export class Deadline {
     this.#arm()
   }
 
+  /** For good: what comes afterwards sets no timer. */
   end(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#fires = Infinity
+    this.#fires = -Infinity
   }
 
   #arm(): void {

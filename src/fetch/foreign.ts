@@ -6,6 +6,7 @@ import type { Dispatcher } from 'undici'
 import type { Trace, Traced } from '../call-site.ts'
 import { BodyGivenUpError, type Phase, TimeoutError } from '../errors.ts'
 import { redactUrl } from '../events.ts'
+import type { ArrivalAware } from '../queued.ts'
 import type { FetchLike } from '../options.ts'
 import { ResponseBody } from './body.ts'
 import { Deadline } from './deadline.ts'
@@ -60,7 +61,7 @@ export function fetchForeign(
 }
 
 /** The handler on the wire, and the owner of the body. It may outlive its Response, and never leads to it. */
-class ForeignCall implements Dispatcher.DispatchHandler, Traced, Owner {
+class ForeignCall implements Dispatcher.DispatchHandler, ArrivalAware, Traced, Owner {
   readonly #asked: Asked
   readonly #options: CallOptions
   readonly #deadline: Deadline | undefined
@@ -156,6 +157,10 @@ class ForeignCall implements Dispatcher.DispatchHandler, Traced, Owner {
   onResponseData(_: Controller, chunk: Buffer): void {
     if (this.#isAwaited) this.#deadline?.enter('body')
     this.#body?.onData(chunk)
+  }
+
+  onResponseArrived(): void {
+    this.#body?.onArrived()
   }
 
   onResponseEnd(): void {

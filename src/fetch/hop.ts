@@ -7,7 +7,7 @@ import type { Trace, Traced } from '../call-site.ts'
 import { BodyGivenUpError, type BusyPool, type Phase, TimeoutError } from '../errors.ts'
 import { redactUrl } from '../events.ts'
 import type { Timeouts } from '../options.ts'
-import type { QueueAware } from '../queued.ts'
+import type { ArrivalAware, QueueAware } from '../queued.ts'
 import { withoutFragment } from './address.ts'
 import { ResponseBody } from './body.ts'
 import type { Deadline } from './deadline.ts'
@@ -51,7 +51,7 @@ const join = (value: string | string[] | undefined): string | undefined =>
 const hasNoBody = (method: string, status: number): boolean =>
   method === 'HEAD' || status === 204 || status === 205 || status === 304
 
-export class Hop implements Dispatcher.DispatchHandler, QueueAware, Traced, Owner {
+export class Hop implements Dispatcher.DispatchHandler, QueueAware, ArrivalAware, Traced, Owner {
   readonly #call: HopCall
   #request: Outgoing
   #controller: Controller | undefined
@@ -160,6 +160,10 @@ export class Hop implements Dispatcher.DispatchHandler, QueueAware, Traced, Owne
     this.#call.timing.encodedBodySize += chunk.length
     if (this.#isAwaited) this.#call.deadline?.enter('body')
     this.#body.onData(chunk)
+  }
+
+  onResponseArrived(): void {
+    this.#body?.onArrived()
   }
 
   onResponseEnd(): void {

@@ -63,6 +63,11 @@ export class Incoming extends Watched {
     this.#sink?.push(chunk)
   }
 
+  /** All of it is held by the wire: it will flow without a wait, whenever somebody reads it. */
+  onArrived(): void {
+    this.#owner.onArrived()
+  }
+
   onEnd(): void {
     this.#hasEnded = true
     this.#owner.onArrived()
