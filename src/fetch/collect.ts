@@ -21,12 +21,7 @@ export class Collector<T> implements Sink {
   #settled: Promise<T> | undefined
   #resolvers: PromiseWithResolvers<T> | undefined
 
-  constructor(
-    convert: Convert<T>,
-    codings: readonly Coding[],
-    limit: number,
-    upstream: Flow | undefined,
-  ) {
+  constructor(convert: Convert<T>, codings: readonly Coding[], limit: number, upstream: Flow | undefined) {
     this.#convert = convert
     this.#codings = codings
     this.#limit = limit

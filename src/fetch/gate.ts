@@ -194,6 +194,7 @@ class GuardedHandler implements Handler, QueueAware, ArrivalAware, Traced {
     this.#inner.onResponseEnd?.(this.#controller ?? controller, trailers)
   }
   onResponseError(controller: Controller, error: Error): void {
+    this.#gate.over(this.#controller)
     this.#inner.onResponseError?.(this.#controller ?? controller, error)
   }
 }

@@ -54,7 +54,10 @@ function* endless(coding: string, kind: string): Generator<Buffer> {
   }
   // A header, and then blocks of one byte, among empty ones: hardly anything comes of it.
   yield zlib.gzipSync('').subarray(0, 10)
-  const blocks = Buffer.concat([...Array<Buffer>(600).fill(emptyBlock), Buffer.from([0, 1, 0, 0xfe, 0xff, 65])])
+  const blocks = Buffer.concat([
+    ...Array<Buffer>(600).fill(emptyBlock),
+    Buffer.from([0, 1, 0, 0xfe, 0xff, 65]),
+  ])
   for (let i = 0; i < 10_000; i++) yield blocks
 }
 
@@ -63,7 +66,11 @@ const serve: Script = async (seen, reply) => {
   if (kind === 'garbage') return sendFixed(reply, coding, Buffer.alloc(10 * MiB, 0xfe))
   if (kind === 'bad') return sendFixed(reply, coding, Buffer.alloc(64, 0xfe))
   if (kind === 'trailing')
-    return sendFixed(reply, coding, Buffer.concat([encode(coding, Buffer.from(text)), more === 'little' ? junk.subarray(0, 100) : junk]))
+    return sendFixed(
+      reply,
+      coding,
+      Buffer.concat([encode(coding, Buffer.from(text)), more === 'little' ? junk.subarray(0, 100) : junk]),
+    )
   if (kind === 'small') return sendFixed(reply, coding, encode(coding, noise))
   if (kind === 'padded') return sendFixed(reply, coding, Buffer.alloc(3_000, 0xfe))
   if (kind === 'endless') {

@@ -57,13 +57,10 @@ function watchTimers(least: number, most: number): { pending(): number; made(): 
   let made = 0
   const { setTimeout: set, clearTimeout: clear } = globalThis
   vi.stubGlobal('setTimeout', (callback: () => void, delay: number, ...rest: []) => {
-    const timer = set(
-      () => {
-        pending.delete(timer)
-        callback(...rest)
-      },
-      delay,
-    )
+    const timer = set(() => {
+      pending.delete(timer)
+      callback(...rest)
+    }, delay)
     if (delay < least || delay > most) return timer
     made++
     pending.add(timer)
@@ -194,10 +191,27 @@ for (const [lane, init] of lanes) {
     expect((error as Error).cause).toMatchObject({ code: 'UND_ERR_CONNECT_TIMEOUT' })
   })
 
+  test(`${lane}: limits keep no process alive`, async () => {
+    await using origin = await createOrigin(serve)
+    const limits = { queue: 5_000, headers: 5_000, body: 5_000, total: 5_000 }
+    await using client = testClient({ timeout: limits })
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    await works(client, origin.url)
+    const before = timers()
+    for (let i = 0; i < 20; i++) {
+      const response = await client.fetch(`${origin.url}/ok`, init)
+      expect(timers()).toBeLessThanOrEqual(before)
+      expect(await response.text()).toBe('ok')
+    }
+  })
+
   const ends: Record<string, (response: Response) => unknown> = {
     read: (response) => response.text(),
     'read as a stream': (response) => new Response(response.body).text(),
     'arrived, and left unread': () => {},
+    cancelled: (response) => response.body?.cancel(),
+    'disposed of': (response) => (response as Response & AsyncDisposable)[Symbol.asyncDispose](),
+    failed: (response) => response.text().catch(() => {}),
   }
   for (const [how, end] of Object.entries(ends)) {
     test(`${lane}: calls whose body is ${how} leave no timer`, async () => {
@@ -218,6 +232,15 @@ for (const [lane, init] of lanes) {
       for (const response of responses) await response.body?.cancel().catch(() => {})
     })
   }
+
+  test(`${lane}: a call whose body was collected leaves no timer`, async () => {
+    await using origin = await createOrigin(serve)
+    await using client = testClient({ timeout: { total: 50_000 } })
+    using timers = watchTimers(40_000, 50_001)
+    await (async () => expect((await client.fetch(`${origin.url}/stalls`, init)).status).toBe(200))()
+    expect(timers.pending()).toBe(1)
+    await untilCollected(() => timers.pending() === 0, 'no timer is left')
+  })
 
   const taken = [
     ['headers', '/late-headers'],
