@@ -4,6 +4,7 @@
  */
 import type { Dispatcher } from 'undici'
 import type { Trace, Traced } from '../call-site.ts'
+import type { Timeouts } from '../options.ts'
 import type { ArrivalAware, QueueAware } from '../queued.ts'
 import type { Deadline } from './deadline.ts'
 
@@ -200,12 +201,16 @@ class GuardedHandler implements Handler, QueueAware, ArrivalAware, Traced {
 }
 
 /** `dispatcher` with the bodies of one call behind `gate`. */
-export function behind(gate: Gate, dispatcher: Dispatcher): Dispatcher {
+export function behind(gate: Gate, dispatcher: Dispatcher, timeouts: Timeouts = {}): Dispatcher {
+  // undici's own would end a call sooner than a longer limit of ours.
+  const own: Partial<Dispatcher.DispatchOptions> = {}
+  if (timeouts.headers !== undefined) own.headersTimeout = 0
+  if (timeouts.body !== undefined) own.bodyTimeout = 0
   return Object.create(dispatcher, {
     dispatch: {
       value: (opts: Dispatcher.DispatchOptions, handler: Handler) => {
         gate.origin = String(opts.origin)
-        return dispatcher.dispatch(opts, new GuardedHandler(gate, handler))
+        return dispatcher.dispatch({ ...opts, ...own }, new GuardedHandler(gate, handler))
       },
     },
   }) as Dispatcher

@@ -29,7 +29,7 @@ export async function fetchLong(
 ): Promise<OwnedResponse> {
   const [target, rest] = await withForeignParts(input, init)
   const gate = new Gate(options.decompress, options.trace)
-  const complete = { ...rest, dispatcher: behind(gate, dispatcher) } as UndiciInit
+  const complete = { ...rest, dispatcher: behind(gate, dispatcher, options.timeouts) } as UndiciInit
   if (options.headers !== undefined) complete.headers = withDefaults(target, rest, options.headers)
   if (options.timeouts !== undefined) gate.deadline = limit(target, complete, options, gate)
   // With integrity metadata, fetch itself reads the body before it answers.

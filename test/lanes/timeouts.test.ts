@@ -1,4 +1,5 @@
 /** Time limits: each part of a call has its own, and none is left behind when the call is over. Both lanes. */
+import { Agent } from 'undici'
 import { expect, test, vi } from 'vitest'
 import { TimeoutError, type TimeoutOptions } from '../../src/index.ts'
 import { testClient, works } from '../support/client.ts'
@@ -310,6 +311,27 @@ for (const [lane, init] of lanes) {
     expect(await response.text()).toBe('ok')
   })
 }
+
+test('limits longer than those of a dispatcher hold instead of them, on both lanes', async () => {
+  // Twice what undici's timers take, which count in half seconds.
+  const later = (): Promise<void> => new Promise((resolve) => void setTimeout(resolve, 3_000))
+  await using origin = await createOrigin(async (seen, reply) => {
+    if (seen.path === '/headers') await later()
+    await reply.write(`${head}content-length: 4\r\n\r\nla`)
+    if (seen.path === '/body') await later()
+    await reply.write('te')
+  })
+  await using client = testClient({ timeout: { headers: 15_000, body: 15_000 } })
+  const dispatcher = new Agent({ headersTimeout: 1_000, bodyTimeout: 1_000 })
+  const calls = lanes.flatMap(([, init]) =>
+    ['/headers', '/body'].map(async (path) => {
+      const response = await client.fetch(origin.url + path, { ...init, dispatcher })
+      return response.text()
+    }),
+  )
+  expect(await Promise.all(calls)).toEqual(['late', 'late', 'late', 'late'])
+  await dispatcher.close()
+})
 
 test('limits of a call that are not accepted are refused by name', async () => {
   await using client = testClient()
