@@ -105,7 +105,7 @@ class ForeignCall implements Dispatcher.DispatchHandler, ArrivalAware, Traced, O
 
   async #respond(fetch: FetchLike): Promise<Answer | undefined> {
     const { input, init } = this.#asked
-    const complete = this.#late === undefined ? init : { ...spread(init), signal: this.#late.signal }
+    const complete = this.#late === undefined ? init : { ...spread(init ?? {}), signal: this.#late.signal }
     const call = fetch as (input: Input, init?: FetchInit) => PromiseLike<object>
     let answer
     try {
