@@ -2,6 +2,9 @@
 import type { Phase } from '../errors.ts'
 import type { Timeouts } from '../options.ts'
 
+/** Milliseconds a timer counts; one that is longer fires at once. */
+const longest = 2_147_483_647
+
 type Limited = Exclude<Phase, 'connect' | 'attempt' | 'total'>
 
 /** Who is told that a limit is over. */
@@ -58,7 +61,8 @@ export class Deadline {
     clearTimeout(this.#timer)
     this.#fires = due
     // Half a millisecond more: timers round down.
-    this.#timer = setTimeout(() => this.#onTimer(), Math.max(0, due - performance.now()) + 0.5).unref()
+    const wait = Math.max(0, due - performance.now()) + 0.5
+    this.#timer = setTimeout(() => this.#onTimer(), Math.min(wait, longest)).unref()
   }
 
   #onTimer(): void {

@@ -333,6 +333,25 @@ test('limits longer than those of a dispatcher hold instead of them, on both lan
   await dispatcher.close()
 })
 
+test('the longest time that is accepted is one that timers can count', async () => {
+  const longest = 2_147_483_647
+  const warnings: string[] = []
+  const onWarning = ({ name }: Error): void => void warnings.push(name)
+  process.on('warning', onWarning)
+  await using origin = await createOrigin(serve)
+  await using client = testClient({ connections: 1, timeout: { queue: longest }, drain: { stall: longest } })
+  const limits = { total: longest, headers: longest, body: longest }
+  const untouched = await client.fetch(`${origin.url}/stalls`, { timeout: limits })
+  const waiting = client.fetch(`${origin.url}/ok`)
+  await until(() => client.stats().requests.waiting === 1, 'it waits')
+  // Untouched bodies are looked at in the end of a turn, warnings are told in another.
+  for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve))
+  await untouched.body?.cancel()
+  expect(await (await waiting).text()).toBe('ok')
+  process.off('warning', onWarning)
+  expect(warnings).toEqual([])
+})
+
 test('limits of a call that are not accepted are refused by name', async () => {
   await using client = testClient()
   const refused = (timeout: unknown): Promise<unknown> =>
