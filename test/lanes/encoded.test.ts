@@ -162,6 +162,20 @@ for (const [lane, init] of lanes) {
   }
 }
 
+test('resource timing has the encoded size of a body twice: nobody may ever decode it', async () => {
+  await using origin = await createOrigin(serve)
+  await using client = testClient()
+  const size = encode('gzip', noise).length
+  for (const [path, expected] of [
+    ['/small/gzip', size],
+    ['/ok', 2],
+  ] as const) {
+    await (await client.fetch(origin.url + path)).bytes()
+    const [entry] = performance.getEntriesByName(origin.url + path)
+    expect(entry).toMatchObject({ encodedBodySize: expected, decodedBodySize: expected })
+  }
+})
+
 test('a body that has arrived and does not decode lets go of the signal of its call', async () => {
   await using origin = await createOrigin(serve)
   await using client = testClient({ connections: 1 })
