@@ -148,7 +148,7 @@ class ForeignCall implements Dispatcher.DispatchHandler, ArrivalAware, Traced, O
       return
     }
     const incoming = (this.#body = new Incoming(controller, this, false))
-    const source = { kind: 'incoming', incoming, arrived: [] } as const
+    const source = { kind: 'incoming', incoming } as const
     const response = newResponse(start, new ResponseBody(source, [], this.#options.maxResponseSize))
     incoming.watch(response)
     this.#answer(response)

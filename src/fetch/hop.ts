@@ -243,7 +243,7 @@ export class Hop implements Dispatcher.DispatchHandler, QueueAware, ArrivalAware
       return
     }
     const incoming = (this.#body = new Incoming(this.#controller as Controller, this, call.ownsChunks))
-    const source = { kind: 'incoming', incoming, arrived: none } as const
+    const source = { kind: 'incoming', incoming } as const
     const response = newResponse(start, new ResponseBody(source, codings, call.options.maxResponseSize))
     incoming.watch(response)
     call.answer(response, status)
