@@ -47,6 +47,11 @@ export class Deadline {
     this.#arm()
   }
 
+  /** Something of the body has come: a read that still waits has its time anew. */
+  progress(): void {
+    if (this.#phase === 'body') this.enter('body')
+  }
+
   /** For good: what comes afterwards sets no timer. */
   end(): void {
     clearTimeout(this.#timer)

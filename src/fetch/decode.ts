@@ -136,7 +136,7 @@ class AnyDeflate extends Transform {
   }
 }
 
-function decoder(coding: Coding): Transform {
+function decoderOf(coding: Coding): Transform {
   if (coding === 'gzip') return zlib.createGunzip(lenient)
   if (coding === 'br') return zlib.createBrotliDecompress(brotli)
   if (coding === 'zstd') return zlib.createZstdDecompress(zstd)
@@ -168,7 +168,7 @@ export class Decoding implements Sink, Flow {
   constructor(codings: readonly Coding[], target: Sink, upstream: Flow) {
     this.#target = target
     this.#upstream = upstream
-    const chain = codings.map(decoder)
+    const chain = codings.map(decoderOf)
     this.#head = chain[0] as Transform
     this.#tail = chain.at(-1) as Transform
     this.#tail.on('data', (bytes: Buffer) => target.push(bytes))

@@ -72,7 +72,6 @@ class ForeignCall implements Dispatcher.DispatchHandler, ArrivalAware, Traced, O
   #reject: ((reason: unknown) => void) | undefined
   #start: (ResponseStart & { readonly hasBody: boolean }) | undefined
   #body: Incoming | undefined
-  #isAwaited = false
 
   constructor(
     asked: Asked,
@@ -155,7 +154,7 @@ class ForeignCall implements Dispatcher.DispatchHandler, ArrivalAware, Traced, O
   }
 
   onResponseData(_: Controller, chunk: Buffer): void {
-    if (this.#isAwaited) this.#deadline?.enter('body')
+    this.#deadline?.progress()
     this.#body?.onData(chunk)
   }
 
@@ -175,7 +174,6 @@ class ForeignCall implements Dispatcher.DispatchHandler, ArrivalAware, Traced, O
   // ---- from the body
 
   onDemand(isWaiting: boolean): void {
-    this.#isAwaited = isWaiting
     this.#deadline?.enter(isWaiting ? 'body' : undefined)
   }
 

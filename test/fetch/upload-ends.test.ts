@@ -30,7 +30,7 @@ async function listen(onPart: (socket: net.Socket) => void): Promise<{ url: stri
 }
 
 /** Gives one chunk, and the next ones only when it is asked to go on. */
-function slow(): { stream: ReadableStream<Uint8Array>; told: unknown[]; goOn(): void } {
+function slow(): { stream: ReadableStream<Uint8Array>; told: unknown[]; goOn: () => void } {
   const told: unknown[] = []
   const { promise, resolve } = Promise.withResolvers<void>()
   const stream = new ReadableStream<Uint8Array>({
