@@ -13,7 +13,7 @@ type Bytes = ReadableStream<Uint8Array>
 
 /** Where the bytes are: still to come, here, or in a stream of somebody else's making (undici's, or half of a tee). */
 type Source =
-  | { readonly kind: 'incoming'; readonly incoming: Incoming; readonly arrived: readonly Buffer[] }
+  | { readonly kind: 'incoming'; readonly incoming: Incoming }
   | { readonly kind: 'whole'; readonly chunks: readonly Buffer[] }
   | { readonly kind: 'stream'; readonly take: () => Bytes }
 
@@ -86,11 +86,9 @@ export class ResponseBody {
     }
     this.#isConsumed = true
     if (source.kind === 'whole') return this.#readWhole(source.chunks, convert)
-    const { incoming, arrived } = source
+    const { incoming } = source
     incoming.unwatch()
-    const stop = this.#limit === Infinity ? undefined : (reason: Error): void => incoming.giveUp(reason)
-    const collector = new Collector(convert, this.#codings, this.#limit, stop)
-    for (const chunk of arrived) collector.push(chunk)
+    const collector = new Collector(convert, this.#codings, this.#limit, incoming)
     incoming.pipe(collector)
     return collector.promise
   }
@@ -104,13 +102,9 @@ export class ResponseBody {
 
   /** A second body with the same bytes. */
   clone(): ResponseBody {
-    const { incoming, arrived } = this.#source.kind === 'incoming' ? this.#source : {}
-    if (incoming !== undefined && this.#stream === undefined) {
-      const chunks = [...(arrived as readonly Buffer[])]
-      this.#source = incoming.takeArrived(chunks)
-        ? { kind: 'whole', chunks }
-        : { kind: 'incoming', incoming, arrived: chunks }
-    }
+    // Of one that still comes nothing is taken: that would look like a reader, from whom nobody takes a body back.
+    if (this.#source.kind === 'incoming' && this.#source.incoming.isWhole && this.#stream === undefined)
+      this.#source = { kind: 'whole', chunks: this.#source.incoming.takeAll() }
     if (this.#source.kind === 'whole' && this.#stream === undefined)
       return new ResponseBody(this.#source, this.#codings, this.#limit, this.#wire)
     const [mine, theirs] = this.stream.tee()
@@ -136,8 +130,8 @@ export class ResponseBody {
     const source = this.#source
     if (source.kind === 'stream') return source.take()
     if (source.kind === 'whole') return streamOfWhole(source.chunks, this.#codings, this.#limit)
-    const { incoming, arrived } = source
-    return streamOf(incoming, this.#codings, arrived, (reason) => incoming.giveUp(reason))
+    const { incoming } = source
+    return streamOf(incoming, this.#codings, (reason) => incoming.giveUp(reason))
   }
 }
 

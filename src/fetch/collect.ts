@@ -1,6 +1,6 @@
 /** A whole body in one piece: undecoded bytes as they came, then decoded, then converted, as a promise. */
 import { ResponseTooLargeError } from '../errors.ts'
-import { type Coding, decodeSmall, decodeWhole } from './decode.ts'
+import { type Coding, decodeSmall, decodeWhole, Decoding, type Flow } from './decode.ts'
 import type { Sink } from './incoming.ts'
 
 /** Makes a value of a body. `isFresh`: the bytes are in memory that nobody else refers to. */
@@ -10,8 +10,10 @@ export class Collector<T> implements Sink {
   readonly #convert: Convert<T>
   readonly #codings: readonly Coding[]
   readonly #limit: number
-  /** Stops what fills this one: the body is larger than `limit`. */
-  readonly #stop: ((reason: Error) => void) | undefined
+  /** What fills this one, while it still comes; given up if the body is larger than `limit`. */
+  readonly #upstream: Flow | undefined
+  /** Encoded, and longer than `limit` already. */
+  #decoding: Decoding | undefined
   #first: Buffer | undefined
   #more: Buffer[] | undefined
   #length = 0
@@ -19,16 +21,11 @@ export class Collector<T> implements Sink {
   #settled: Promise<T> | undefined
   #resolvers: PromiseWithResolvers<T> | undefined
 
-  constructor(
-    convert: Convert<T>,
-    codings: readonly Coding[],
-    limit: number,
-    stop: ((reason: Error) => void) | undefined,
-  ) {
+  constructor(convert: Convert<T>, codings: readonly Coding[], limit: number, upstream: Flow | undefined) {
     this.#convert = convert
     this.#codings = codings
     this.#limit = limit
-    this.#stop = stop
+    this.#upstream = upstream
   }
 
   /** The value. Ask once. */
@@ -49,21 +46,14 @@ export class Collector<T> implements Sink {
   }
 
   push(chunk: Buffer): void {
-    if (this.#length > this.#limit && this.#settled !== undefined) return
     this.#length += chunk.length
-    if (this.#length > this.#limit && this.#codings.length === 0) {
-      const error = new ResponseTooLargeError(this.#limit)
-      this.#first = this.#more = undefined
-      this.#reject(error)
-      this.#stop?.(error)
-    } else if (this.#first === undefined) {
-      this.#first = chunk
-    } else {
-      ;(this.#more ??= [this.#first]).push(chunk)
-    }
+    if (this.#length > this.#limit && this.#overflow(chunk)) return
+    if (this.#first === undefined) this.#first = chunk
+    else (this.#more ??= [this.#first]).push(chunk)
   }
 
   end(): boolean {
+    if (this.#decoding !== undefined) return this.#decoding.end()
     const isFresh = this.#more !== undefined || this.#first === undefined
     const bytes = isFresh ? Buffer.concat(this.#more ?? [], this.#length) : (this.#first as Buffer)
     if (this.#codings.length === 0) this.finish(bytes, isFresh)
@@ -72,6 +62,7 @@ export class Collector<T> implements Sink {
   }
 
   fail(error: unknown): void {
+    this.#decoding?.stop()
     this.#reject(error)
   }
 
@@ -81,6 +72,35 @@ export class Collector<T> implements Sink {
     } catch (error) {
       this.#reject(error)
     }
+  }
+
+  /**
+   * More than `limit` has come. That is too large, or encoded: then it is decoded from now on as it comes, since nobody knows how much
+   * more does. False if all of it is here, and can as well be decoded at once.
+   */
+  #overflow(chunk: Buffer): boolean {
+    const upstream = this.#upstream
+    if (this.#codings.length === 0) {
+      const error = new ResponseTooLargeError(this.#limit)
+      this.#first = this.#more = undefined
+      this.#reject(error)
+      upstream?.giveUp(error)
+      return true
+    }
+    if (upstream === undefined) return false
+    this.#decoding ??= this.#decodeOn(upstream)
+    this.#decoding.push(chunk)
+    return true
+  }
+
+  #decodeOn(upstream: Flow): Decoding {
+    const convert = (bytes: Buffer, isFresh: boolean): void => this.finish(bytes, isFresh)
+    const decoded = new Collector(convert, [], this.#limit, upstream)
+    decoded.promise.catch((error: unknown) => this.#reject(error))
+    const decoding = new Decoding(this.#codings, decoded, upstream)
+    for (const chunk of this.#more ?? (this.#first === undefined ? [] : [this.#first])) decoding.push(chunk)
+    this.#first = this.#more = undefined
+    return decoding
   }
 
   #decode(encoded: Buffer): void {

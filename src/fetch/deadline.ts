@@ -2,6 +2,9 @@
 import type { Phase } from '../errors.ts'
 import type { Timeouts } from '../options.ts'
 
+/** Milliseconds a timer counts; one that is longer fires at once. */
+const longest = 2_147_483_647
+
 type Limited = Exclude<Phase, 'connect' | 'attempt' | 'total'>
 
 /** Who is told that a limit is over. */
@@ -44,10 +47,16 @@ export class Deadline {
     this.#arm()
   }
 
+  /** Something of the body has come: a read that still waits has its time anew. */
+  progress(): void {
+    if (this.#phase === 'body') this.enter('body')
+  }
+
+  /** For good: what comes afterwards sets no timer. */
   end(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#fires = Infinity
+    this.#fires = -Infinity
   }
 
   #arm(): void {
@@ -57,7 +66,8 @@ export class Deadline {
     clearTimeout(this.#timer)
     this.#fires = due
     // Half a millisecond more: timers round down.
-    this.#timer = setTimeout(() => this.#onTimer(), Math.max(0, due - performance.now()) + 0.5).unref()
+    const wait = Math.max(0, due - performance.now()) + 0.5
+    this.#timer = setTimeout(() => this.#onTimer(), Math.min(wait, longest)).unref()
   }
 
   #onTimer(): void {

@@ -58,10 +58,16 @@ export async function decodeWhole(
   limit: number,
 ): Promise<Buffer> {
   let bytes = encoded
-  for (const coding of codings) {
-    // zlib takes nothing at all for a body cut short.
-    if (bytes.length === 0) break
-    bytes = bytes.length > worthThread ? await inThread(bytes, coding, limit) : here(bytes, coding, limit)
+  try {
+    for (const [at, coding] of codings.entries()) {
+      // zlib takes nothing at all for a body cut short.
+      if (bytes.length === 0) break
+      // What does not compress is a little longer encoded.
+      const most = at < codings.length - 1 ? 2 * limit + worthThread : limit
+      bytes = bytes.length > worthThread ? await inThread(bytes, coding, most) : here(bytes, coding, most)
+    }
+  } catch (error) {
+    throw tooLarge(error, limit)
   }
   return bytes
 }
@@ -70,7 +76,11 @@ export async function decodeWhole(
 export function decodeSmall(encoded: Buffer, codings: readonly Coding[], limit: number): Buffer | undefined {
   const [only] = codings
   if (only === undefined || codings.length > 1 || encoded.length > worthThread) return undefined
-  return encoded.length === 0 ? encoded : here(encoded, only, limit)
+  try {
+    return encoded.length === 0 ? encoded : here(encoded, only, limit)
+  } catch (error) {
+    throw tooLarge(error, limit)
+  }
 }
 
 function withLimit<T extends object>(options: T, limit: number): T & { maxOutputLength?: number } {
@@ -84,22 +94,18 @@ function tooLarge(error: unknown, limit: number): unknown {
 }
 
 function here(bytes: Buffer, coding: Coding, limit: number): Buffer {
-  try {
-    if (coding === 'gzip') return zlib.gunzipSync(bytes, withLimit(lenient, limit))
-    if (coding === 'br') return zlib.brotliDecompressSync(bytes, withLimit(brotli, limit))
-    if (coding === 'zstd') return zlib.zstdDecompressSync(bytes, withLimit(zstd, limit))
-    const options = withLimit(lenient, limit)
-    return isZlib(bytes) ? zlib.inflateSync(bytes, options) : zlib.inflateRawSync(bytes, options)
-  } catch (error) {
-    throw tooLarge(error, limit)
-  }
+  if (coding === 'gzip') return zlib.gunzipSync(bytes, withLimit(lenient, limit))
+  if (coding === 'br') return zlib.brotliDecompressSync(bytes, withLimit(brotli, limit))
+  if (coding === 'zstd') return zlib.zstdDecompressSync(bytes, withLimit(zstd, limit))
+  const options = withLimit(lenient, limit)
+  return isZlib(bytes) ? zlib.inflateSync(bytes, options) : zlib.inflateRawSync(bytes, options)
 }
 
 function inThread(bytes: Buffer, coding: Coding, limit: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const done = (error: Error | null, decoded: Buffer): void => {
       if (error === null) resolve(decoded)
-      else reject(tooLarge(error, limit))
+      else reject(error)
     }
     if (coding === 'gzip') zlib.gunzip(bytes, withLimit(lenient, limit), done)
     else if (coding === 'br') zlib.brotliDecompress(bytes, withLimit(brotli, limit), done)
@@ -117,18 +123,20 @@ class AnyDeflate extends Transform {
       this.#inner = isZlib(chunk) ? zlib.createInflate(lenient) : zlib.createInflateRaw(lenient)
       this.#inner.on('data', (bytes: Buffer) => this.push(bytes))
       this.#inner.on('error', (error) => this.destroy(error))
+      // It may come before the input has ended, of which it then takes no more.
+      this.#inner.on('end', () => this.push(null))
     }
     this.#inner.write(chunk, encoding, callback)
   }
 
   override _flush(callback: TransformCallback): void {
-    if (this.#inner === undefined) return callback()
+    if (this.#inner === undefined || this.#inner.readableEnded) return callback()
     this.#inner.once('end', callback)
     this.#inner.end()
   }
 }
 
-function decoder(coding: Coding): Transform {
+function decoderOf(coding: Coding): Transform {
   if (coding === 'gzip') return zlib.createGunzip(lenient)
   if (coding === 'br') return zlib.createBrotliDecompress(brotli)
   if (coding === 'zstd') return zlib.createZstdDecompress(zstd)
@@ -143,6 +151,8 @@ export interface Flow {
   wants(isWaiting: boolean): void
   /** The reader has everything. */
   done(): void
+  /** Nobody wants the rest. */
+  giveUp(reason: unknown): void
 }
 
 /** Decodes on the way to another sink, which may pause it. */
@@ -152,21 +162,30 @@ export class Decoding implements Sink, Flow {
   readonly #head: Transform
   readonly #tail: Transform
   #isEmpty = true
+  /** Decoded to its end, or failed. */
+  #isOver = false
 
   constructor(codings: readonly Coding[], target: Sink, upstream: Flow) {
     this.#target = target
     this.#upstream = upstream
-    const chain = codings.map(decoder)
+    const chain = codings.map(decoderOf)
     this.#head = chain[0] as Transform
     this.#tail = chain.at(-1) as Transform
     this.#tail.on('data', (bytes: Buffer) => target.push(bytes))
     this.#head.on('drain', () => upstream.resume())
-    const done = (error?: Error | null): void => {
-      if (error) target.fail(new TypeError('terminated', { cause: error }))
-      else if (target.end()) upstream.done()
+    // Not when the pipeline is done: that is when everything is written to the last one.
+    this.#tail.on('end', () => {
+      if (this.#settle() && target.end()) upstream.done()
+    })
+    const onError = (error?: Error | null): void => {
+      if (!error || !this.#settle()) return
+      const reason = new TypeError('terminated', { cause: error })
+      target.fail(reason)
+      // Whoever reads an errored stream does not cancel it.
+      upstream.giveUp(reason)
     }
-    if (chain.length === 1) this.#head.on('end', () => done()).on('error', done)
-    else pipeline(chain, done)
+    if (chain.length === 1) this.#head.on('error', onError)
+    else pipeline(chain, onError)
   }
 
   push(chunk: Buffer): void {
@@ -202,9 +221,18 @@ export class Decoding implements Sink, Flow {
     this.#upstream.done()
   }
 
+  giveUp(reason: unknown): void {
+    this.#upstream.giveUp(reason)
+  }
+
   stop(): void {
     this.#tail.removeAllListeners('data')
     this.#head.on('error', () => {}).destroy()
     if (this.#tail !== this.#head) this.#tail.destroy()
+  }
+
+  #settle(): boolean {
+    if (this.#isOver) return false
+    return (this.#isOver = true)
   }
 }

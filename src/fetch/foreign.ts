@@ -7,6 +7,7 @@ import type { Trace, Traced } from '../call-site.ts'
 import { BodyGivenUpError, type Phase, TimeoutError } from '../errors.ts'
 import { redactUrl } from '../events.ts'
 import { type FetchLike, resolveCallTimeouts } from '../options.ts'
+import type { ArrivalAware } from '../queued.ts'
 import { ResponseBody } from './body.ts'
 import { Deadline } from './deadline.ts'
 import type { CallDefaults, FetchInit } from './fetch.ts'
@@ -52,7 +53,7 @@ export function fetchForeign(
 }
 
 /** The handler on the wire, and the owner of the body. It may outlive its Response, and never leads to it. */
-class ForeignCall implements Dispatcher.DispatchHandler, Traced, Owner {
+class ForeignCall implements Dispatcher.DispatchHandler, ArrivalAware, Traced, Owner {
   readonly #asked: Asked
   readonly #options: CallOptions
   readonly #deadline: Deadline | undefined
@@ -63,7 +64,6 @@ class ForeignCall implements Dispatcher.DispatchHandler, Traced, Owner {
   #reject: ((reason: unknown) => void) | undefined
   #start: (ResponseStart & { readonly hasBody: boolean }) | undefined
   #body: Incoming | undefined
-  #isAwaited = false
 
   constructor(
     asked: Asked,
@@ -96,7 +96,7 @@ class ForeignCall implements Dispatcher.DispatchHandler, Traced, Owner {
 
   async #respond(fetch: FetchLike): Promise<Answer | undefined> {
     const { input, init } = this.#asked
-    const complete = this.#late === undefined ? init : { ...spread(init), signal: this.#late.signal }
+    const complete = this.#late === undefined ? init : { ...spread(init ?? {}), signal: this.#late.signal }
     const call = fetch as (input: Input, init?: FetchInit) => PromiseLike<object>
     let answer
     try {
@@ -139,15 +139,19 @@ class ForeignCall implements Dispatcher.DispatchHandler, Traced, Owner {
       return
     }
     const incoming = (this.#body = new Incoming(controller, this, false))
-    const source = { kind: 'incoming', incoming, arrived: [] } as const
+    const source = { kind: 'incoming', incoming } as const
     const response = newResponse(start, new ResponseBody(source, [], this.#options.maxResponseSize))
     incoming.watch(response)
     this.#answer(response)
   }
 
   onResponseData(_: Controller, chunk: Buffer): void {
-    if (this.#isAwaited) this.#deadline?.enter('body')
+    this.#deadline?.progress()
     this.#body?.onData(chunk)
+  }
+
+  onResponseArrived(): void {
+    this.#body?.onArrived()
   }
 
   onResponseEnd(): void {
@@ -162,7 +166,6 @@ class ForeignCall implements Dispatcher.DispatchHandler, Traced, Owner {
   // ---- from the body
 
   onDemand(isWaiting: boolean): void {
-    this.#isAwaited = isWaiting
     this.#deadline?.enter(isWaiting ? 'body' : undefined)
   }
 

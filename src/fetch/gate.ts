@@ -5,7 +5,7 @@
 import type { Dispatcher } from 'undici'
 import type { Trace, Traced } from '../call-site.ts'
 import type { Timeouts } from '../options.ts'
-import type { QueueAware } from '../queued.ts'
+import type { ArrivalAware, QueueAware } from '../queued.ts'
 import type { Deadline } from './deadline.ts'
 
 type Controller = Dispatcher.DispatchController
@@ -31,6 +31,10 @@ export class Gate {
   queued: Controller | undefined
   /** Of the newest response: earlier ones were hops of a redirect, which nobody can touch. */
   #newest: GuardedController | undefined
+  /** Nothing of the newest response is waited for any more. */
+  #isOver = false
+  /** The newest response is the last. */
+  #isAnswered = false
 
   constructor(decompress: boolean, trace: Trace | undefined) {
     this.#decompress = decompress
@@ -67,7 +71,20 @@ export class Gate {
 
   guard(controller: GuardedController): void {
     this.#newest = controller
-    this.hasEnded = false
+    this.hasEnded = this.#isOver = false
+  }
+
+  answered(): void {
+    this.#isAnswered = true
+    this.deadline?.answered()
+    if (this.#isOver) this.deadline?.end()
+  }
+
+  /** The response has arrived or failed. If it is a redirect the call goes on, and so do its limits. */
+  over(controller: GuardedController | undefined): void {
+    if (controller !== this.#newest) return
+    this.#isOver = true
+    if (this.#isAnswered) this.deadline?.end()
   }
 }
 
@@ -116,7 +133,7 @@ class GuardedController implements Controller {
   }
 }
 
-class GuardedHandler implements Handler, QueueAware, Traced {
+class GuardedHandler implements Handler, QueueAware, ArrivalAware, Traced {
   readonly #gate: Gate
   readonly #inner: Handler
   #controller: GuardedController | undefined
@@ -169,27 +186,31 @@ class GuardedHandler implements Handler, QueueAware, Traced {
   onResponseData(controller: Controller, chunk: Buffer): void {
     this.#inner.onResponseData?.(this.#controller ?? controller, chunk)
   }
+  onResponseArrived(): void {
+    this.#gate.over(this.#controller)
+  }
   onResponseEnd(...[controller, trailers]: Parameters<NonNullable<Handler['onResponseEnd']>>): void {
     this.#gate.hasEnded = true
-    this.#gate.deadline?.end()
+    this.#gate.over(this.#controller)
     this.#inner.onResponseEnd?.(this.#controller ?? controller, trailers)
   }
   onResponseError(controller: Controller, error: Error): void {
+    this.#gate.over(this.#controller)
     this.#inner.onResponseError?.(this.#controller ?? controller, error)
   }
 }
 
 /** `dispatcher` with the bodies of one call behind `gate`, and with our time limits instead of undici's own. */
 export function behind(gate: Gate, dispatcher: Dispatcher, timeouts: Timeouts = {}): Dispatcher {
-  const limits = {
-    ...(timeouts.headers === undefined ? undefined : { headersTimeout: 0 }),
-    ...(timeouts.body === undefined ? undefined : { bodyTimeout: 0 }),
-  }
+  // undici's own would end a call sooner than a longer limit of ours.
+  const own: Partial<Dispatcher.DispatchOptions> = {}
+  if (timeouts.headers !== undefined) own.headersTimeout = 0
+  if (timeouts.body !== undefined) own.bodyTimeout = 0
   return Object.create(dispatcher, {
     dispatch: {
       value: (opts: Dispatcher.DispatchOptions, handler: Handler) => {
         gate.origin = String(opts.origin)
-        return dispatcher.dispatch({ ...opts, ...limits }, new GuardedHandler(gate, handler))
+        return dispatcher.dispatch({ ...opts, ...own }, new GuardedHandler(gate, handler))
       },
     },
   }) as Dispatcher

@@ -7,7 +7,7 @@ import type { Trace, Traced } from '../call-site.ts'
 import { BodyGivenUpError, type BusyPool, type Phase, TimeoutError } from '../errors.ts'
 import { redactUrl } from '../events.ts'
 import type { Timeouts } from '../options.ts'
-import type { QueueAware } from '../queued.ts'
+import type { ArrivalAware, QueueAware } from '../queued.ts'
 import { withoutFragment } from './address.ts'
 import { ResponseBody } from './body.ts'
 import type { Deadline } from './deadline.ts'
@@ -48,10 +48,11 @@ export interface HopCall {
 const join = (value: string | string[] | undefined): string | undefined =>
   Array.isArray(value) ? value.join(', ') : value
 
-const hasNoBody = (method: string, status: number): boolean =>
+/** Where fetch hands out no body; after a 205 there may still be one on the wire. */
+const isNullBody = (method: string, status: number): boolean =>
   method === 'HEAD' || status === 204 || status === 205 || status === 304
 
-export class Hop implements Dispatcher.DispatchHandler, QueueAware, Traced, Owner {
+export class Hop implements Dispatcher.DispatchHandler, QueueAware, ArrivalAware, Traced, Owner {
   readonly #call: HopCall
   #request: Outgoing
   #controller: Controller | undefined
@@ -60,8 +61,6 @@ export class Hop implements Dispatcher.DispatchHandler, QueueAware, Traced, Owne
   #body: Incoming | undefined
   /** Given up, or answered by the next hop: what still comes is nobody's. */
   #isOver = false
-  /** A reader waits for the next part of the body. */
-  #isAwaited = false
   /** Why it ended before it began. */
   #reason: Error | undefined
 
@@ -158,8 +157,12 @@ export class Hop implements Dispatcher.DispatchHandler, QueueAware, Traced, Owne
     // There should be none (a 205 with a body): it is not waited for.
     if (this.#body === undefined) return controller.abort(new BodyGivenUpError())
     this.#call.timing.encodedBodySize += chunk.length
-    if (this.#isAwaited) this.#call.deadline?.enter('body')
+    this.#call.deadline?.progress()
     this.#body.onData(chunk)
+  }
+
+  onResponseArrived(): void {
+    this.#body?.onArrived()
   }
 
   onResponseEnd(): void {
@@ -177,7 +180,6 @@ export class Hop implements Dispatcher.DispatchHandler, QueueAware, Traced, Owne
   // ---- from the body
 
   onDemand(isWaiting: boolean): void {
-    this.#isAwaited = isWaiting
     this.#call.deadline?.enter(isWaiting ? 'body' : undefined)
   }
 
@@ -214,7 +216,7 @@ export class Hop implements Dispatcher.DispatchHandler, QueueAware, Traced, Owne
   /** Of a body that will be read, if anybody does. */
   #codings(status: number, headers: RawHeaders): readonly Coding[] {
     const coding = join(headers['content-encoding'])
-    if (coding === undefined || !this.#call.options.decompress || hasNoBody(this.#request.method, status))
+    if (coding === undefined || !this.#call.options.decompress || isNullBody(this.#request.method, status))
       return none
     const isFollowed = this.#request.redirect === 'follow' && isRedirect(status) && headers['location']
     return isFollowed ? none : readCodings(coding)
@@ -233,13 +235,13 @@ export class Hop implements Dispatcher.DispatchHandler, QueueAware, Traced, Owne
       isRedirected: call.hops > 0,
       type: call.isCrossOrigin ? 'cors' : 'basic',
     } as const
-    if (hasNoBody(method, status)) {
+    if (isNullBody(method, status)) {
       call.answer(newResponse(start, null), status)
       call.settle()
       return
     }
     const incoming = (this.#body = new Incoming(this.#controller as Controller, this, call.ownsChunks))
-    const source = { kind: 'incoming', incoming, arrived: none } as const
+    const source = { kind: 'incoming', incoming } as const
     const response = newResponse(start, new ResponseBody(source, codings, call.options.maxResponseSize))
     incoming.watch(response)
     call.answer(response, status)

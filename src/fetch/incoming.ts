@@ -34,6 +34,7 @@ export class Incoming extends Watched {
   readonly #owner: Owner
   #sink: Sink | undefined
   #isSettled = false
+  #hasArrived = false
   #hasEnded = false
   /** Why it failed before anybody read it. */
   #failure: { readonly error: unknown } | undefined
@@ -53,6 +54,11 @@ export class Incoming extends Watched {
     return this.#hasEnded
   }
 
+  /** To take it is not to wait. */
+  get isWhole(): boolean {
+    return this.#hasArrived && this.#failure === undefined
+  }
+
   get isSettled(): boolean {
     return this.#isSettled
   }
@@ -63,9 +69,15 @@ export class Incoming extends Watched {
     this.#sink?.push(chunk)
   }
 
+  /** All of it is held by the wire: it will flow without a wait, whenever somebody reads it. */
+  onArrived(): void {
+    this.#hasArrived = true
+    this.#owner.onArrived()
+  }
+
   onEnd(): void {
     this.#hasEnded = true
-    this.#owner.onArrived()
+    this.onArrived()
     if (this.#sink?.end() === true || !this.#owner.canStillFail) this.done()
   }
 
@@ -98,24 +110,18 @@ export class Incoming extends Watched {
     this.resume()
   }
 
-  /** The reader has everything. */
+  /** The reader has everything; a decoder may know that before the wire does. */
   done(): void {
     this.#sink = undefined
     this.#settle()
+    if (!this.#hasEnded) this.#controller.abort(new BodyGivenUpError())
   }
 
-  /** What has arrived so far; true if that is all. Nothing more is taken. */
-  takeArrived(into: Buffer[]): boolean {
-    let isWhole = false
-    this.pipe({
-      push: (chunk) => void into.push(chunk),
-      end: () => (isWhole = true),
-      fail: () => {},
-    })
-    this.#sink = undefined
-    this.wants(false)
-    this.pause()
-    return isWhole
+  /** All of a body that is whole. */
+  takeAll(): Buffer[] {
+    const chunks: Buffer[] = []
+    this.pipe({ push: (chunk) => void chunks.push(chunk), end: () => true, fail: () => {} })
+    return chunks
   }
 
   pause(): void {

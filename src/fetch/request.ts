@@ -8,6 +8,7 @@ import { getGlobalOrigin, Headers as UndiciHeaders } from 'undici'
 import { type Address, readAddress } from './address.ts'
 import type { FetchInit } from './fetch.ts'
 import { append, type HeaderList, noHeaders, readHeaders } from './headers.ts'
+import { Rest } from './rest.ts'
 
 /** A body that can be sent again, as often as a redirect asks for it. */
 export type Source = string | Uint8Array | Blob
@@ -269,12 +270,8 @@ async function begin(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<R
       size += result.value.length
     }
     if (result === undefined || size > mostAtHand) {
-      const rest = async function* (): AsyncGenerator<Uint8Array> {
-        yield* parts
-        let chunk = result === undefined ? await next : await reader.read()
-        for (; !chunk.done; chunk = await reader.read()) yield chunk.value
-      }
-      return { source: null, send: rest, length: null }
+      const rest = new Rest(reader, parts, result === undefined ? next : undefined)
+      return { source: null, send: () => rest, length: null, cancel: (reason) => rest.cancel(reason) }
     }
   }
 }

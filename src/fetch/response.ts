@@ -210,22 +210,10 @@ function ownBytes(bytes: Buffer, isFresh = false): Uint8Array<ArrayBuffer> {
 }
 
 Object.defineProperty(FetchResponse, 'name', { value: 'Response' })
-for (const name of [
-  'type',
-  'url',
-  'status',
-  'ok',
-  'redirected',
-  'statusText',
-  'headers',
-  'clone',
-  'body',
-  'bodyUsed',
-]) {
-  const own = Object.getOwnPropertyDescriptor(FetchResponse.prototype, name) as PropertyDescriptor
-  Object.defineProperty(FetchResponse.prototype, name, { ...own, enumerable: true })
-}
-for (const name of ['blob', 'arrayBuffer', 'text', 'json', 'formData', 'bytes', 'textStream']) {
+/** As the class of the platform has them. */
+const enumerable =
+  'type url status ok redirected statusText headers clone body bodyUsed blob arrayBuffer text json formData bytes textStream'
+for (const name of enumerable.split(' ')) {
   const own = Object.getOwnPropertyDescriptor(FetchResponse.prototype, name) as PropertyDescriptor
   Object.defineProperty(FetchResponse.prototype, name, { ...own, enumerable: true })
 }

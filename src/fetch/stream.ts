@@ -132,11 +132,10 @@ function close(controller: ByteController): void {
   controller.byobRequest?.respond(0)
 }
 
-/** The stream of `incoming`, with `before` in front. Nothing is pulled until it is read. */
+/** The stream of `incoming`. Nothing is pulled until it is read. */
 export function streamOf(
   incoming: Incoming,
   codings: readonly Coding[],
-  before: readonly Buffer[],
   onCancel: (reason: unknown) => void,
 ): ReadableStream<Uint8Array> {
   let pump: Pump
@@ -147,6 +146,7 @@ export function streamOf(
     resume: () => (decoding ?? incoming).resume(),
     wants: (isWaiting) => incoming.wants(isWaiting),
     done: () => incoming.done(),
+    giveUp: (reason) => incoming.giveUp(reason),
   }
   return new ReadableStream({
     type: 'bytes',
@@ -160,9 +160,7 @@ export function streamOf(
       isPiped = true
       // Not before: a decoder takes as much memory as a small body.
       if (codings.length > 0) decoding = new Decoding(codings, pump, incoming)
-      const sink = decoding ?? pump
-      for (const chunk of before) sink.push(chunk)
-      incoming.pipe(sink)
+      incoming.pipe(decoding ?? pump)
       return pulled
     },
     cancel(reason) {

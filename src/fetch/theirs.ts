@@ -51,7 +51,7 @@ export function ask(input: Input, init: FetchInit | undefined, defaults: CallDef
   }
   const hasOurs = init != null && ours.some((name) => init[name] !== undefined)
   if (!hasOurs && defaults.headers === undefined) return { ...asked, init }
-  const { timeout, retry: _retry, hedge: _hedge, decompress, ...own } = spread(init)
+  const { timeout, retry: _retry, hedge: _hedge, decompress, ...own } = spread(init ?? {})
   if (typeof timeout === 'object') refuseUnseen(timeout, 'init.timeout')
   if (decompress !== undefined)
     throw new InvalidOptionError(

@@ -51,6 +51,7 @@ export class Timing {
   /** @param url of the first request, as undici has it */
   end(url: string, status: number): void {
     this.endTime = performance.now()
+    this.decodedBodySize = this.encodedBodySize
     mark(this, url, 'fetch', globalThis, '', '', status)
   }
 }

@@ -36,7 +36,7 @@ export async function fetchLong(
   if (rest.integrity || (target instanceof UndiciRequest && target.integrity)) gate.open()
   try {
     const response = await undiciFetch(target, complete)
-    gate.deadline?.answered()
+    gate.answered()
     return wrap(response, gate, options.maxResponseSize)
   } catch (error) {
     gate.deadline?.end()

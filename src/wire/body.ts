@@ -89,6 +89,7 @@ export class Body extends Ending implements Handler, TurnTask {
     } else if (this.ahead !== undefined && this.ahead.length > 0) {
       this.trailers = trailers
       this.ahead.expectNoMore()
+      this.handler.onResponseArrived?.()
       this.#atTurnEnd()
     } else {
       this.#finish(trailers)

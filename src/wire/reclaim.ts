@@ -7,6 +7,9 @@ export interface Untouched {
   reclaim(age: number): void
 }
 
+/** Milliseconds a timer counts; one that is longer fires at once. */
+const longest = 2_147_483_647
+
 /** What decides who is reclaimed. */
 export interface Demand {
   /** Requests waiting for a connection. */
@@ -64,7 +67,7 @@ export class Reclaim<B extends Untouched> {
       const due = Math.max(body.waitingSince, this.#demand.neededSince) + this.#demand.scope.stall
       if (due > now) {
         // One more millisecond: timers round down, and a review too early would only set the next.
-        this.#timer = setTimeout(() => this.#review(), due - now + 1)
+        this.#timer = setTimeout(() => this.#review(), Math.min(due - now + 1, longest))
         // Whoever waits is owed a connection, and a paused one does not keep the process alive: without this timer it would just end.
         if (this.#demand.waiting === 0) this.rest()
         return

@@ -9,7 +9,7 @@ import { type Dispatcher, errors } from 'undici'
 import type { Traced } from '../call-site.ts'
 import { BodyGivenUpError } from '../errors.ts'
 import type { EndedBy } from '../events.ts'
-import type { QueueAware } from '../queued.ts'
+import type { ArrivalAware, QueueAware } from '../queued.ts'
 import { closeByReset, isHttp2 } from './internals.ts'
 import type { Holding, Origin, Tracked } from './origin.ts'
 import { Reader } from './reader.ts'
@@ -18,7 +18,7 @@ import { Rostered } from './roster.ts'
 import { expectSocket, type Sender } from './sockets.ts'
 
 type Controller = Dispatcher.DispatchController
-type Handler = Dispatcher.DispatchHandler & QueueAware & Traced
+type Handler = Dispatcher.DispatchHandler & QueueAware & ArrivalAware & Traced
 /** `waiting` until the response begins; the others are of its body. */
 export type State = 'waiting' | 'flowing' | 'holding' | 'draining' | 'done'
 

@@ -249,6 +249,21 @@ test('the other fetch is called with what the caller gave, and nothing else', as
   expect(mock.mock.calls[1]?.[1]).toBe(init)
 })
 
+test('an init of null is none, whatever the client adds to its calls', async () => {
+  const mock = vi.fn((_: string, init?: object | null) =>
+    Promise.resolve(new Response(init == null ? 'none' : Object.keys(init).join(' '))),
+  )
+  for (const [options, given] of [
+    [{}, 'none'],
+    [{ headers: { 'x-a': '1' } }, 'headers'],
+    [{ timeout: { total: 9_000 } }, 'signal'],
+    [{ headers: { 'x-a': '1' }, timeout: { total: 9_000 } }, 'headers signal'],
+  ] as const) {
+    const self = wrap(mock, options)
+    expect(await (await self('http://localhost/', null as never)).text()).toBe(given)
+  }
+})
+
 test('a signal of null is none, also over that of a Request', async () => {
   const mock = vi.fn((input: Request, init?: RequestInit) =>
     Promise.resolve(new Response(`${init?.signal === null ? 'none' : 'some'} ${input.method}`)),

@@ -232,6 +232,17 @@ for (const [lane, init] of lanes) {
     })
   }
 
+  test(`${lane}: to clone a body is not to touch it: while others wait, it is taken back from both`, async () => {
+    await using origin = await createOrigin(serve)
+    await using client = testClient({ connections: 1, drain: { stall: 50 } })
+    const response = await client.fetch(`${origin.url}/${encodeURIComponent('64 MiB')}`, init)
+    const clone = response.clone()
+    await works(client, origin.url)
+    for (const each of [response, clone])
+      await expect(each.text()).rejects.toMatchObject({ cause: { name: 'BodyReclaimedError' } })
+    expect(client.stats().bodies.closed).toBe(1)
+  })
+
   test(`${lane}: forms, blobs and text streams`, async () => {
     await using origin = await createOrigin(serve)
     await using client = testClient()

@@ -1,10 +1,11 @@
 /** Time limits: each part of a call has its own, and none is left behind when the call is over. Both lanes. */
-import { expect, test } from 'vitest'
+import { Agent } from 'undici'
+import { expect, test, vi } from 'vitest'
 import { TimeoutError, type TimeoutOptions } from '../../src/index.ts'
 import { testClient, works } from '../support/client.ts'
 import { createOrigin, type Script } from '../support/origin.ts'
 import { serveShapes } from '../support/shapes.ts'
-import { until } from '../support/until.ts'
+import { until, untilCollected } from '../support/until.ts'
 import { forgetsBodies } from '../support/forgotten.ts'
 
 forgetsBodies()
@@ -28,6 +29,11 @@ const serve: Script = async (seen, reply) => {
     await reply.write(`${head}content-length: 2000000\r\n\r\nfirst`)
     return never
   }
+  if (seen.path === '/cut') {
+    await reply.write(`${head}content-length: 2000000\r\n\r\nfirst`)
+    reply.reset()
+    return
+  }
   if (seen.path === '/late-headers') {
     await late()
     return reply.write(`${head}content-length: 4\r\n\r\nlate`)
@@ -45,6 +51,51 @@ const lanes = [
   ['short lane', {}],
   ['long lane', { cache: 'no-cache' }],
 ] as const
+
+/** Counts timers of so many milliseconds that have neither fired nor been cleared; what is unreferenced is not seen otherwise. */
+function watchTimers(least: number, most: number): { pending(): number; made(): number } & Disposable {
+  const pending = new Set<unknown>()
+  let made = 0
+  const { setTimeout: set, clearTimeout: clear } = globalThis
+  vi.stubGlobal('setTimeout', (callback: () => void, delay: number, ...rest: []) => {
+    const timer = set(() => {
+      pending.delete(timer)
+      callback(...rest)
+    }, delay)
+    if (delay < least || delay > most) return timer
+    made++
+    pending.add(timer)
+    return timer
+  })
+  vi.stubGlobal('clearTimeout', (timer: NodeJS.Timeout) => {
+    pending.delete(timer)
+    clear(timer)
+  })
+  return { pending: () => pending.size, made: () => made, [Symbol.dispose]: () => void vi.unstubAllGlobals() }
+}
+
+for (const [lane, init, options] of [
+  ...lanes.map(([lane, init]) => [lane, init, {}] as const),
+  ['a fetch of somebody else', {}, { fetch: globalThis.fetch, connections: undefined as never }] as const,
+]) {
+  for (const limit of ['total', 'body'] as const) {
+    test(`${lane}: a body that has arrived is not ended by timeout.${limit}, however late it is read`, async () => {
+      await using origin = await createOrigin(serve)
+      await using client = testClient(options)
+      const fetch = (): Promise<Response> =>
+        client.fetch(`${origin.url}/ok`, { ...init, timeout: { [limit]: 60 } })
+      const responses = [await fetch(), await fetch(), await fetch()] as const
+      await until(() => client.stats().requests.inFlight === 0, 'arrived')
+      // Longer than the limit, in which nothing may happen.
+      await late()
+      const [first, second, third] = responses
+      expect(await first.text()).toBe('ok')
+      expect(await new Response(second.body).text()).toBe('ok')
+      const clone = third.clone()
+      expect([await third.text(), await clone.text()]).toEqual(['ok', 'ok'])
+    })
+  }
+}
 
 for (const [lane, init] of lanes) {
   test(`${lane}: headers that do not come end the call with the phase, and free the pool`, async () => {
@@ -141,7 +192,7 @@ for (const [lane, init] of lanes) {
     expect((error as Error).cause).toMatchObject({ code: 'UND_ERR_CONNECT_TIMEOUT' })
   })
 
-  test(`${lane}: calls that end in time leave no timer, and keep no process alive`, async () => {
+  test(`${lane}: limits keep no process alive`, async () => {
     await using origin = await createOrigin(serve)
     const limits = { queue: 5_000, headers: 5_000, body: 5_000, total: 5_000 }
     await using client = testClient({ timeout: limits })
@@ -150,9 +201,46 @@ for (const [lane, init] of lanes) {
     const before = timers()
     for (let i = 0; i < 20; i++) {
       const response = await client.fetch(`${origin.url}/ok`, init)
+      expect(timers()).toBeLessThanOrEqual(before)
       expect(await response.text()).toBe('ok')
     }
-    expect(timers()).toBeLessThanOrEqual(before)
+  })
+
+  const ends: Record<string, (response: Response) => unknown> = {
+    read: (response) => response.text(),
+    'read as a stream': (response) => new Response(response.body).text(),
+    'arrived, and left unread': () => {},
+    cancelled: (response) => response.body?.cancel(),
+    'disposed of': (response) => (response as Response & AsyncDisposable)[Symbol.asyncDispose](),
+    failed: (response) => response.text().catch(() => {}),
+  }
+  for (const [how, end] of Object.entries(ends)) {
+    test(`${lane}: calls whose body is ${how} leave no timer`, async () => {
+      const path = how === 'failed' ? '/cut' : /cancelled|disposed/.test(how) ? '/64 MiB' : '/ok'
+      await using origin = await createOrigin(serve)
+      const limits = { queue: 50_000, headers: 50_000, body: 50_000, total: 50_000 }
+      await using client = testClient({ timeout: limits })
+      using timers = watchTimers(40_000, 50_001)
+      const responses: Response[] = []
+      for (let i = 0; i < 5; i++) {
+        const response = await client.fetch(origin.url + path, init)
+        responses.push(response)
+        await end(response)
+        await until(() => client.stats().requests.inFlight === 0, 'the wire is done')
+      }
+      await until(() => timers.pending() === 0, 'no timer is left')
+      expect(timers.made()).toBeGreaterThanOrEqual(5)
+      for (const response of responses) await response.body?.cancel().catch(() => {})
+    })
+  }
+
+  test(`${lane}: a call whose body was collected leaves no timer`, async () => {
+    await using origin = await createOrigin(serve)
+    await using client = testClient({ timeout: { total: 50_000 } })
+    using timers = watchTimers(40_000, 50_001)
+    await (async () => expect((await client.fetch(`${origin.url}/stalls`, init)).status).toBe(200))()
+    expect(timers.pending()).toBe(1)
+    await untilCollected(() => timers.pending() === 0, 'no timer is left')
   })
 
   const taken = [
@@ -223,6 +311,46 @@ for (const [lane, init] of lanes) {
     expect(await response.text()).toBe('ok')
   })
 }
+
+test('limits longer than those of a dispatcher hold instead of them, on both lanes', async () => {
+  // Twice what undici's timers take, which count in half seconds.
+  const later = (): Promise<void> => new Promise((resolve) => void setTimeout(resolve, 3_000))
+  await using origin = await createOrigin(async (seen, reply) => {
+    if (seen.path === '/headers') await later()
+    await reply.write(`${head}content-length: 4\r\n\r\nla`)
+    if (seen.path === '/body') await later()
+    await reply.write('te')
+  })
+  await using client = testClient({ timeout: { headers: 15_000, body: 15_000 } })
+  const dispatcher = new Agent({ headersTimeout: 1_000, bodyTimeout: 1_000 })
+  const calls = lanes.flatMap(([, init]) =>
+    ['/headers', '/body'].map(async (path) => {
+      const response = await client.fetch(origin.url + path, { ...init, dispatcher })
+      return response.text()
+    }),
+  )
+  expect(await Promise.all(calls)).toEqual(['late', 'late', 'late', 'late'])
+  await dispatcher.close()
+})
+
+test('the longest time that is accepted is one that timers can count', async () => {
+  const longest = 2_147_483_647
+  const warnings: string[] = []
+  const onWarning = ({ name }: Error): void => void warnings.push(name)
+  process.on('warning', onWarning)
+  await using origin = await createOrigin(serve)
+  await using client = testClient({ connections: 1, timeout: { queue: longest }, drain: { stall: longest } })
+  const limits = { total: longest, headers: longest, body: longest }
+  const untouched = await client.fetch(`${origin.url}/stalls`, { timeout: limits })
+  const waiting = client.fetch(`${origin.url}/ok`)
+  await until(() => client.stats().requests.waiting === 1, 'it waits')
+  // Untouched bodies are looked at in the end of a turn, warnings are told in another.
+  for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve))
+  await untouched.body?.cancel()
+  expect(await (await waiting).text()).toBe('ok')
+  process.off('warning', onWarning)
+  expect(warnings).toEqual([])
+})
 
 test('limits of a call that are not accepted are refused by name', async () => {
   await using client = testClient()
