@@ -144,7 +144,7 @@ export const idempotent: ReadonlySet<string> = new Set([
 
 export const retryDefaults = {
   maxAttempts: 3,
-  methods: [...idempotent],
+  methods: [...idempotent] as readonly string[],
   statuses: [408, 425, 429, 500, 502, 503, 504],
   codes: [
     'ECONNRESET',
