@@ -5,8 +5,8 @@ import { azureHttpClient } from '../src/adapters/azure.ts'
 import { createClient } from '../src/index.ts'
 import { storage } from './support/azurite.ts'
 
-await using account = await storage()
-await using client = createClient({ name: 'blob', connections: 16 })
+const account = await storage()
+const client = createClient({ name: 'blob', connections: 16 })
 const service = BlobServiceClient.fromConnectionString(account.connectionString, {
   httpClient: azureHttpClient(client),
 })
@@ -36,3 +36,5 @@ try {
   console.log(`missing: ${(error as { statusCode?: number }).statusCode}`)
 }
 await container.delete()
+await client.close()
+await account[Symbol.asyncDispose]()

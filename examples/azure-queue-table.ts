@@ -5,8 +5,8 @@ import { azureHttpClient } from '../src/adapters/azure.ts'
 import { createClient } from '../src/index.ts'
 import { storage } from './support/azurite.ts'
 
-await using account = await storage()
-await using client = createClient({ name: 'storage', connections: 16 })
+const account = await storage()
+const client = createClient({ name: 'storage', connections: 16 })
 const httpClient = azureHttpClient(client)
 const name = `example${Date.now()}`
 const queue = QueueServiceClient.fromConnectionString(account.connectionString, {
@@ -32,3 +32,5 @@ for await (const { rowKey, length } of table.listEntities<{ length: number }>())
 const { opened, reused } = client.stats().sockets
 console.log(`${reused + opened} requests, ${opened <= 4 ? 'at most 4' : opened} connections`)
 await Promise.all([queue.delete(), table.deleteTable()])
+await client.close()
+await account[Symbol.asyncDispose]()

@@ -12,7 +12,7 @@ const server = createServer((_, response) => {
 await once(server.listen(0, '127.0.0.1'), 'listening')
 const { port } = server.address() as AddressInfo
 
-await using client = createClient({ origin: `http://127.0.0.1:${port}`, hedge: { after: 300 } })
+const client = createClient({ origin: `http://127.0.0.1:${port}`, hedge: { after: 300 } })
 let slowest = 0
 for (let call = 0; call < 30; call++) {
   const started = performance.now()

@@ -21,7 +21,7 @@ server.on('connection', () => connections++)
 await once(server.listen(0, '127.0.0.1'), 'listening')
 const { port } = server.address() as AddressInfo
 
-await using client = createClient({
+const client = createClient({
   origin: `http://127.0.0.1:${port}`,
   timeout: { attempt: 2_000, total: 10_000 },
   retry: { backoff: { initial: 20 } },

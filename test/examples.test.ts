@@ -69,6 +69,10 @@ for (const file of fs.readdirSync(path.join(root, 'examples')).filter((name) => 
     expect(code).toBe(0)
     expect(stdout).toMatch(prints[file] as RegExp)
   }, 60_000)
+
+  test(`example ${file} is in words that Node 22 knows`, () => {
+    expect(fs.readFileSync(path.join(root, 'examples', file), 'utf8')).not.toMatch(/^\s*(?:await )?using /m)
+  })
 }
 
 test('on a Node.js that is too old, importing the package says in one line which one it needs', async () => {

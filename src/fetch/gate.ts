@@ -19,6 +19,8 @@ export class Gate {
   /** Otherwise undici's fetch is not told of content codings, since it undoes all it knows. */
   readonly #decompress: boolean
   readonly trace: Trace | undefined
+  /** What can end the call, for as long as it can. */
+  signal: unknown
   /** Time limits of the call. */
   deadline: Deadline | undefined
   /** Headers of the newest response, as they came. */

@@ -5,6 +5,7 @@
 import { type fetch, FormData as UndiciFormData, Request as UndiciRequest } from 'undici'
 import type { FetchInit } from './fetch.ts'
 import { atHand } from './request.ts'
+import { signalOf } from './signals.ts'
 
 export type UndiciInput = Parameters<typeof fetch>[0]
 export type UndiciInit = NonNullable<Parameters<typeof fetch>[1]>
@@ -91,14 +92,14 @@ function unpackForm(form: FormData): UndiciFormData {
 }
 
 async function unpackRequest(request: Request, init: UndiciInit): Promise<UndiciRequest> {
-  const { url, method, redirect, signal, integrity, keepalive, cache, mode, credentials } = request
+  const { url, method, redirect, integrity, keepalive, cache, mode, credentials } = request
   const { referrer, referrerPolicy } = request
   const body = request.body !== null && init.body == null ? await atHand(request.body) : null
   return new UndiciRequest(url, {
     method,
     headers: [...request.headers],
     redirect,
-    signal,
+    signal: signalOf(request),
     integrity,
     keepalive,
     cache,

@@ -9,6 +9,7 @@ import { type Address, readAddress } from './address.ts'
 import type { FetchInit } from './fetch.ts'
 import { append, type HeaderList, noHeaders, readHeaders } from './headers.ts'
 import { Rest } from './rest.ts'
+import { signalOf } from './signals.ts'
 
 /** A body that can be sent again, as often as a redirect asks for it. */
 export type Source = string | Uint8Array | Blob
@@ -97,19 +98,7 @@ export function readRequest(
   // A Request of Node's own, as libraries make it. With an init on top it is a new one, which is not for us to make.
   const isEmpty = Object.keys(init).every((key) => ownMembers.has(key))
   if (!(input instanceof Request) || !isEmpty || input.referrer !== 'about:client') return undefined
-  const {
-    url,
-    method,
-    headers,
-    body,
-    redirect,
-    signal,
-    mode,
-    credentials,
-    cache,
-    integrity,
-    referrerPolicy,
-  } = input
+  const { url, method, headers, body, redirect, mode, credentials, cache, integrity, referrerPolicy } = input
   if (input.bodyUsed) return undefined
   const duplex = body === null ? undefined : 'half'
   const parts = {
@@ -117,7 +106,7 @@ export function readRequest(
     headers,
     body,
     redirect,
-    signal,
+    signal: signalOf(input),
     mode,
     credentials,
     cache,

@@ -4,6 +4,7 @@ import { refuseUnseen } from '../options.ts'
 import { atOrigin, type CallDefaults, type FetchInit } from './fetch.ts'
 import { ours, spread } from './globals.ts'
 import type { RawHeaders } from './response.ts'
+import { signalOf } from './signals.ts'
 
 export type Input = string | URL | Request
 
@@ -47,7 +48,7 @@ export function ask(input: Input, init: FetchInit | undefined, defaults: CallDef
     url: hasUrl(target) ? target.url : String(target),
     method: (init?.method ?? request?.method ?? 'GET').toUpperCase(),
     // Null is a choice: none.
-    signal: init?.signal === undefined ? (request?.signal ?? null) : init.signal,
+    signal: init?.signal === undefined ? (request?.signal == null ? null : signalOf(request)) : init.signal,
   }
   const hasOurs = init != null && ours.some((name) => init[name] !== undefined)
   if (!hasOurs && defaults.headers === undefined) return { ...asked, init }

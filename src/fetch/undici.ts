@@ -12,9 +12,10 @@ import { ResponseBody } from './body.ts'
 import { Deadline } from './deadline.ts'
 import type { FetchInit } from './fetch.ts'
 import { behind, Gate } from './gate.ts'
-import { type UndiciInit, type UndiciInput, withForeignParts } from './globals.ts'
+import { isRequest, type UndiciInit, type UndiciInput, withForeignParts } from './globals.ts'
 import { newResponse, type OwnedResponse } from './response.ts'
 import type { CallOptions } from './short.ts'
+import { eitherOf, signalOf } from './signals.ts'
 
 type Bytes = ReadableStream<Uint8Array<ArrayBuffer>>
 
@@ -29,6 +30,8 @@ export async function fetchLong(
 ): Promise<OwnedResponse> {
   const [target, rest] = await withForeignParts(input, init)
   const gate = new Gate(options.decompress, options.trace)
+  // undici's fetch listens to it, and does not refer to it.
+  gate.signal = rest.signal ?? (isRequest(input) ? signalOf(input) : undefined)
   const complete = { ...rest, dispatcher: behind(gate, dispatcher, options.timeouts) } as UndiciInit
   if (options.headers !== undefined) complete.headers = withDefaults(target, rest, options.headers)
   if (options.timeouts !== undefined) gate.deadline = limit(target, complete, options, gate)
@@ -70,7 +73,7 @@ function limit(
   const given = init.signal ?? (target instanceof UndiciRequest ? target.signal : undefined)
   // What is no signal is for undici to refuse.
   if (given === undefined || given instanceof AbortSignal)
-    init.signal = given === undefined ? late.signal : AbortSignal.any([given, late.signal])
+    init.signal = given === undefined ? late.signal : eitherOf(given, late.signal)
   const onLate = (phase: Phase, most: number): void => {
     const pool = phase === 'queue' ? busy(gate.origin) : undefined
     late.abort(timeoutError(phase, most, target, init, { pool }))

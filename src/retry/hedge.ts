@@ -4,6 +4,7 @@
  */
 import { BodyGivenUpError } from '../errors.ts'
 import type { OwnedResponse } from '../fetch/response.ts'
+import { eitherOf } from '../fetch/signals.ts'
 import { dispose } from './outcome.ts'
 
 /** One request; it ends when its signal aborts. */
@@ -54,7 +55,7 @@ interface Running {
 
 function run(leg: Leg, signal: AbortSignal | null | undefined): Running {
   const own = new AbortController()
-  const result = leg(signal ? AbortSignal.any([signal, own.signal]) : own.signal)
+  const result = leg(signal ? eitherOf(signal, own.signal) : own.signal)
   const ended = result.then(
     (response) => response,
     () => undefined,

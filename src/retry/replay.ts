@@ -7,6 +7,7 @@ import { type Base, resolveAddress } from '../fetch/address.ts'
 import type { FetchInit } from '../fetch/fetch.ts'
 import { isRequest, spread } from '../fetch/globals.ts'
 import { atHand, cancel, OwnBytes } from '../fetch/request.ts'
+import { signalOf } from '../fetch/signals.ts'
 import { withoutUndefined } from '../options/check.ts'
 
 export type Input = string | URL | Request
@@ -108,7 +109,8 @@ function isRepeatable(body: FetchInit['body']): boolean {
 
 /** A Request of whatever make as an init: only what it does not have by default, since some of it is not for everybody. */
 function partsOf(request: Request): FetchInit {
-  const { method, headers, redirect, signal, keepalive, integrity, mode, credentials, cache } = request
+  const { method, headers, redirect, keepalive, integrity, mode, credentials, cache } = request
+  const signal = signalOf(request)
   const parts: FetchInit = { method, headers: [...headers], redirect, signal, mode, credentials, cache }
   if (keepalive) parts.keepalive = true
   if (integrity !== '') parts.integrity = integrity
