@@ -13,6 +13,7 @@ import { tls } from '../support/h2.ts'
 import { createOrigin } from '../support/origin.ts'
 import { serveShapes } from '../support/shapes.ts'
 import { socketsInTimeWait } from '../support/sockets.ts'
+import { needsTool } from '../support/tools.ts'
 import { until } from '../support/until.ts'
 
 test('a relative URL, default headers and the statistics of one service', async () => {
@@ -189,7 +190,7 @@ test('discard ends whatever it is given, within bounds, and says what it did', a
 })
 
 for (const kind of ['http', 'https'] as const) {
-  test.skipIf(process.platform !== 'linux')(
+  test.runIf(needsTool('Linux'))(
     `30 bodies given up over ${kind} leave no TIME_WAIT towards the origin`,
     async () => {
       const answer = (_: unknown, outgoing: import('node:http').ServerResponse): void => {
