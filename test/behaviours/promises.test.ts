@@ -60,6 +60,7 @@ test.runIf(needsTool('Linux'))(
       await until(() => origin.resets === i, 'the origin sees a reset')
     }
     expect(socketsInTimeWait(origin.port)).toBeLessThanOrEqual(before)
+    expect(agent.stats().sockets).toMatchObject({ open: 0, reset: 20 })
     agent.destroy()
   },
 )
