@@ -136,13 +136,14 @@ const callers: Record<string, Caller> = {
   },
   'throws while reading': {
     skip: (shape) => !isShort(shape),
-    async run(open) {
+    async run(open, shape) {
       const opened = await open()
       const boom = new Error('boom')
       const reading = (async () => {
         for await (const bytes of opened.chunks) if (bytes.length > 0) throw boom
       })()
-      await reading.catch((error: unknown) => expect(error).toBe(boom))
+      if ((shape.gets as Buffer).length > 0) await expect(reading).rejects.toBe(boom)
+      else await reading
     },
   },
   'aborts before the headers': {
@@ -194,21 +195,30 @@ for (const lane of Object.keys(lanes)) {
         for (const [name, shape] of Object.entries(shapes)) {
           if (caller.skip?.(shape, lane) === true || coded(name, lane)) continue
           if (shape.isLarge === true && connections !== 8) continue
-          await runCell(`${name} x ${connections} connections`, lane, caller, name, shape, connections)
+          await runCell(`${name} x ${connections} connections`, lane, callerName, name, shape, connections)
         }
       }
     }, 60_000)
   }
 }
 
+const readers = ['reads all', 'reads late']
+const others = ['never touches', 'cancels', 'cancels twice', 'aborts after the headers']
+/** A body that is read to its end, or whose rest is worth the connection, leaves it to the next request. */
+const leavesConnection = (caller: string, { gets, reusable, isLate = false }: Shape): boolean =>
+  reusable &&
+  gets instanceof Buffer &&
+  (readers.includes(caller) || (others.includes(caller) && gets.length <= limits.readAhead && !isLate))
+
 async function runCell(
   cell: string,
   lane: string,
-  caller: Caller,
+  callerName: string,
   name: string,
   shape: Shape,
   connections: number,
 ): Promise<void> {
+  const caller = callers[callerName] as Caller
   const client = createClient({ connections, drain: limits })
   const before = origin.accepted
   const open = lanes[lane] as Lane
@@ -223,7 +233,9 @@ async function runCell(
     )
     // However the body was treated, the next request is answered.
     expect(await (await client.fetch(`${origin.url}/ok`)).text()).toBe('ok')
-    expect(origin.accepted - before).toBeLessThanOrEqual(2)
+    const opened = origin.accepted - before
+    if (connections === 1 && leavesConnection(callerName, shape)) expect(opened).toBe(1)
+    else expect(opened).toBeLessThanOrEqual(2)
     await client.destroy()
     await until(() => client.stats().sockets.open === 0, 'all sockets closed')
     const { bodies, requests, sockets, bytes } = client.stats()

@@ -135,15 +135,17 @@ export function drain(options?: DrainOptions): Dispatcher.DispatcherComposeInter
 
 function withDefaults(opts: Dispatcher.DispatchOptions, isLegacy: boolean): Dispatcher.DispatchOptions {
   const wantsReset = opts.method === 'HEAD' && opts.reset === undefined
-  const isApart = (opts as { allowH2?: boolean }).allowH2 === false && String(opts.origin).startsWith('http:')
-  if (!wantsReset && !isLegacy && !isApart) return opts
+  const isPlain = String(opts.origin).startsWith('http:')
+  const isApart = isPlain && (opts as { allowH2?: boolean }).allowH2 === false
+  const rulesOut = isLegacy && !isPlain
+  if (!wantsReset && !rulesOut && !isApart) return opts
   return {
     ...opts,
     // undici closes after every HEAD unless told not to; a connection per HEAD is what exhausts ports.
     ...(wantsReset ? { reset: false } : undefined),
     // Handlers of the old interface cannot take HTTP/2 responses.
-    ...(isLegacy ? { allowH2: false } : undefined),
-    // Where there is no HTTP/2 anyway, to rule it out would only give undici's wrapper for Node's fetch a pool apart.
+    ...(rulesOut ? { allowH2: false } : undefined),
+    // Where there is no HTTP/2 anyway, to rule it out would only give Node's fetch a pool apart.
     ...(isApart ? { allowH2: undefined } : undefined),
   }
 }

@@ -104,6 +104,7 @@ test('a reader gets the bytes of the other fetch or an error, and every body has
       const controller = new AbortController()
       const response = await client.fetch('http://localhost/', { signal: controller.signal })
       const responses: Response[] = [response]
+      let isGivenUp = false
       for (const step of script) {
         if (step === 'clone') {
           try {
@@ -125,7 +126,11 @@ test('a reader gets the bytes of the other fetch or an error, and every body has
           }
         } catch (error) {
           if ((error as Error).name === 'AssertionError') throw error
+          // A body that comes whole is read whole by the first who reads it.
+          const isRead = step === 'text' || step === 'bytes' || step === 'stream'
+          if (isRead && !spec.fails && !wasUsed && !isGivenUp) throw error
         }
+        isGivenUp ||= step === 'part' || step === 'cancel' || step === 'abort' || step === 'dispose'
       }
       for (const other of responses.slice(1)) {
         const got = await other.bytes().catch(() => undefined)

@@ -3,7 +3,7 @@ import http2 from 'node:http2'
 import { expect, test } from 'vitest'
 import { type Client, type ClientOptions, createClient } from '../../src/index.ts'
 import { until } from '../support/until.ts'
-import { createH2Origin, frameTypes, type H2Origin, trust } from './support/h2.ts'
+import { createH2Origin, type Frame, frameTypes, type H2Origin, trust } from './support/h2.ts'
 
 const MiB = 1024 * 1024
 const { data, resetStream, windowUpdate } = frameTypes
@@ -25,18 +25,18 @@ function sendLarge(stream: http2.ServerHttp2Stream, left: number): void {
 
 const client = (options: ClientOptions = {}): Client => createClient({ ...trust, connections: 1, ...options })
 
-/** Frames of one type from the client; resets as the streams they end. */
-const resets = (origin: H2Origin): number[] =>
-  origin.frames
-    .filter(({ from, type }) => from === 'client' && type === resetStream)
-    .map((each) => each.stream)
+const resetFrames = (origin: H2Origin): Frame[] =>
+  origin.frames.filter(({ from, type }) => from === 'client' && type === resetStream)
+
+/** The streams the client has reset. */
+const resets = (origin: H2Origin): number[] => resetFrames(origin).map(({ stream }) => stream)
 
 async function works(on: Client, origin: H2Origin): Promise<void> {
   expect(await (await on.fetch(`${origin.url}/ok`)).text()).toBe('ok')
 }
 
 /** Nothing is open, nothing waits, and close() resolves because of it. */
-async function settled(on: Client): Promise<void> {
+async function settled(on: Client, origin: H2Origin): Promise<void> {
   await until(() => on.stats().requests.inFlight === 0, 'no request in flight')
   const { requests, bodies, sockets } = on.stats()
   expect({ requests, open: bodies.open, draining: sockets.draining }).toEqual({
@@ -45,6 +45,7 @@ async function settled(on: Client): Promise<void> {
     draining: 0,
   })
   await on.close()
+  await until(() => origin.open === 0, 'the origin has seen every frame')
 }
 
 test('120 bodies given up are 120 resets, one for each stream, on one connection (T32)', async () => {
@@ -57,11 +58,14 @@ test('120 bodies given up are 120 resets, one for each stream, on one connection
   }
   await works(on, origin)
   await until(() => resets(origin).length >= 120, 'all reset')
-  expect(new Set(resets(origin)).size).toBe(120)
-  expect(resets(origin)).toHaveLength(120)
   expect(origin.accepted).toBe(1)
   expect(on.stats().bodies.reasons).toEqual({ http2: 120, complete: 1 })
-  await settled(on)
+  await settled(on, origin)
+  expect(new Set(resets(origin)).size).toBe(120)
+  expect(resets(origin)).toHaveLength(120)
+  expect(new Set(resetFrames(origin).map(({ number }) => number))).toEqual(
+    new Set([http2.constants.NGHTTP2_CANCEL]),
+  )
 })
 
 test('bodies given up do not use up the one stream the origin allows (T32)', async () => {
@@ -77,7 +81,7 @@ test('bodies given up do not use up the one stream the origin allows (T32)', asy
     expect(resets(origin)).toHaveLength(i)
   }
   expect(origin.accepted).toBe(1)
-  await settled(on)
+  await settled(on, origin)
 })
 
 for (const [padding, paddingStrategy] of [
@@ -111,7 +115,7 @@ for (const [padding, paddingStrategy] of [
     // and of the many megabytes sent in between any loss would make it smaller.
     expect(granted - sent).toBeLessThanOrEqual(512 * 1024)
     expect(granted - sent).toBeGreaterThan(128 * 1024)
-    await settled(on)
+    await settled(on, origin)
   })
 }
 
@@ -123,7 +127,7 @@ test('untouched bodies do not use up the window that others need (T33)', async (
   expect(on.stats().bodies).toMatchObject({ open: 8, closed: 0 })
   for (const response of untouched) await response.body?.cancel()
   expect(origin.accepted).toBe(1)
-  await settled(on)
+  await settled(on, origin)
 })
 
 test('bodies whose end has arrived are given up without a reset (T34)', async () => {
@@ -135,9 +139,9 @@ test('bodies whose end has arrived are given up without a reset (T34)', async ()
     await response.body?.cancel()
   }
   await works(on, origin)
-  expect(resets(origin)).toEqual([])
   expect(on.stats().bodies.reasons).toEqual({ received: 20, complete: 1 })
-  await settled(on)
+  await settled(on, origin)
+  expect(resets(origin)).toEqual([])
 })
 
 test('a body given up while its request is still being sent ends the stream only (T35)', async () => {
@@ -157,7 +161,8 @@ test('a body given up while its request is still being sent ends the stream only
     await until(() => resets(origin).length === 1, 'the stream is reset')
     await works(on, origin)
     expect(origin.accepted).toBe(1)
-    await settled(on)
+    await settled(on, origin)
+    expect(resets(origin)).toHaveLength(1)
   } finally {
     clearInterval(timer)
   }

@@ -22,6 +22,8 @@ test('a stream given up early is reset once, and the connection stays (T32)', as
   await until(() => origin.openStreams === 0, 'no stream is left')
   expect(origin.sessions).toBe(1)
   expect(origin.resets).toHaveLength(120)
+  // CANCEL, RFC 9113, 7.
+  expect(new Set(origin.resets)).toEqual(new Set([8]))
   expect(client.stats().bodies.reasons).toEqual({ http2: 120, complete: 1 })
 })
 

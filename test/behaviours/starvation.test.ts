@@ -95,9 +95,9 @@ test('a dropped response is collected and the origin sees its connection end (T3
   expect(client.stats().bodies.reasons).toMatchObject({ bytes: 1 })
 })
 
-test('3000 unread bodies in a row leave the number of ports flat (T40)', async () => {
+test('10,000 unread bodies in a row leave the number of ports flat (T40)', async () => {
   await using origin = await createOrigin(serveShapes)
   await using client = testClient({ connections: 1_000 })
-  for (let i = 0; i < 3_000; i++) await client.fetch(`${origin.url}/ok`)
+  for (let i = 0; i < 10_000; i++) await client.fetch(`${origin.url}/ok`)
   expect(origin.accepted).toBeLessThanOrEqual(3)
-})
+}, 60_000)

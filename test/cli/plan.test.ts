@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { type Load, needOf, supplies, useOf } from '../../src/cli/plan/need.ts'
 import { duration, number, warningsOf } from '../../src/cli/plan/warnings.ts'
 import { command, drained, main } from '../support/cli.ts'
+import { needsTool } from '../support/tools.ts'
 
 const load = (more: Partial<Load> = {}): Load => ({
   rate: 500,
@@ -196,7 +197,7 @@ describe('the command', () => {
     expect(stderr).toMatch(message)
   })
 
-  test.skipIf(!fs.existsSync('/dev/full'))('what cannot be printed is no warning', async () => {
+  test.runIf(needsTool('/dev/full'))('what cannot be printed is no warning', async () => {
     const shell = ['-c', '"$0" "$1" plan --rate 5 --latency 80 >/dev/full', process.execPath, main]
     expect(await command('sh', shell)).toMatchObject({
       code: 70,

@@ -1,6 +1,7 @@
 /** Encoded bodies that end otherwise than their framing says: nothing of them holds the connection, and a limit holds while they come. */
 import { randomBytes } from 'node:crypto'
 import { getEventListeners } from 'node:events'
+import { pipeline, Readable } from 'node:stream'
 import zlib from 'node:zlib'
 import { expect, test } from 'vitest'
 import { ResponseTooLargeError } from '../../src/index.ts'
@@ -38,27 +39,28 @@ const noise = randomBytes(700)
 /** A deflate block that is stored, not the last, and holds nothing. */
 const emptyBlock = Buffer.from([0, 0, 0, 0xff, 0xff])
 
-/** An encoded body without an end, until it is clear that nobody ends it. */
-function* endless(coding: string, kind: string): Generator<Buffer> {
+function* randomBlocks(): Generator<Buffer> {
+  for (;;) yield randomBytes(64 * KiB)
+}
+
+/** Pieces of an encoded body without an end. */
+async function* endless(coding: string, kind: string): AsyncGenerator<Buffer> {
   if (coding === 'br') {
-    const params = { [zlib.constants.BROTLI_PARAM_QUALITY]: 0 }
-    const bytes = zlib.brotliCompressSync(randomBytes(4 * MiB), { params })
-    for (let at = 0; at < 3 * MiB; at += 64 * KiB) yield bytes.subarray(at, at + 64 * KiB)
+    const coder = zlib.createBrotliCompress({ params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 0 } })
+    const whole = pipeline(Readable.from(randomBlocks()), coder, () => {})
+    yield* whole as AsyncIterable<Buffer>
     return
   }
-  if (kind === 'compressed') {
-    // Whole members, which gzip and zstd allow one after another.
-    const member = encode(coding, Buffer.alloc(16 * KiB, 'x'))
-    for (let i = 0; i < 100_000; i++) yield member
-    return
+  if (kind === 'blocks') {
+    // A header, and then blocks of one byte, among empty ones: hardly anything comes of it.
+    yield zlib.gzipSync('').subarray(0, 10)
+    const blocks = [...Array<Buffer>(600).fill(emptyBlock), Buffer.from([0, 1, 0, 0xfe, 0xff, 65])]
+    const some = Buffer.concat(Array<Buffer>(20).fill(Buffer.concat(blocks)))
+    for (;;) yield some
   }
-  // A header, and then blocks of one byte, among empty ones: hardly anything comes of it.
-  yield zlib.gzipSync('').subarray(0, 10)
-  const blocks = Buffer.concat([
-    ...Array<Buffer>(600).fill(emptyBlock),
-    Buffer.from([0, 1, 0, 0xfe, 0xff, 65]),
-  ])
-  for (let i = 0; i < 10_000; i++) yield blocks
+  // Whole members, which gzip and zstd allow one after another.
+  const some = Buffer.concat(Array<Buffer>(1_000).fill(encode(coding, Buffer.alloc(16 * KiB, 'x'))))
+  for (;;) yield some
 }
 
 const serve: Script = async (seen, reply) => {
@@ -75,13 +77,12 @@ const serve: Script = async (seen, reply) => {
   if (kind === 'padded') return sendFixed(reply, coding, Buffer.alloc(3_000, 0xfe))
   if (kind === 'endless') {
     await reply.write(head(coding, 'transfer-encoding: chunked'))
-    for (const bytes of endless(coding, more)) {
+    for await (const bytes of endless(coding, more)) {
       if (!reply.isOpen) return
       await reply.write(`${bytes.length.toString(16)}\r\n`)
       await reply.write(bytes)
       await reply.write('\r\n')
     }
-    return new Promise(() => {})
   }
   await serveShapes(seen, reply)
 }

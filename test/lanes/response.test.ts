@@ -332,22 +332,29 @@ for (const [lane, init] of lanes) {
     await works(client, origin.url)
   })
 
-  test(`${lane}: a stream outlives its Response; forgotten as well, it gives its socket back`, async () => {
+  test(`${lane}: a stream outlives its Response`, async () => {
     await using origin = await createOrigin(serve)
     await using client = testClient({ connections: 1, drain: { readAhead: 0 } })
-    let stream: ReadableStream<Uint8Array> | null = (await client.fetch(`${origin.url}/pattern/300000`, init))
-      .body
+    const { body: stream } = await client.fetch(`${origin.url}/pattern/300000`, init)
     for (let i = 0; i < 5; i++) await collect()
     let length = 0
     for await (const part of stream as ReadableStream<Uint8Array>) length += part.length
     expect(length).toBe(300_000)
-
-    stream = (await client.fetch(`${origin.url}/64%20MiB`, init)).body
-    await stream?.getReader().read()
-    stream = null
-    if (lane === 'short lane') await untilCollected(() => client.stats().bodies.open === 0, 'given up')
   })
 }
+
+// On the long lane undici keeps a stream that was read alive as long as its connection.
+test('short lane: a stream that was read and is forgotten gives its socket back', async () => {
+  await using origin = await createOrigin(serve)
+  await using client = testClient({ connections: 1, drain: { readAhead: 0 } })
+  const readSome = async (): Promise<unknown> => {
+    const { body } = await client.fetch(`${origin.url}/64%20MiB`)
+    return body?.getReader().read()
+  }
+  expect(await readSome()).toMatchObject({ done: false })
+  await untilCollected(() => client.stats().bodies.open === 0, 'given up')
+  await works(client, origin.url)
+})
 
 async function collect(): Promise<void> {
   ;(globalThis as { gc?: () => void }).gc?.()

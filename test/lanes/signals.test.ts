@@ -13,6 +13,15 @@ function followers(signal: AbortSignal): number {
   return getEventListeners(signal, 'abort').length + (found?.size ?? 0)
 }
 
+test('what follows a signal is found', () => {
+  const { signal } = new AbortController()
+  const follower = AbortSignal.any([signal])
+  // Some versions of Node.js leave nothing before somebody listens.
+  follower.addEventListener('abort', () => {})
+  expect(followers(signal)).toBeGreaterThan(0)
+  expect(follower.aborted).toBe(false)
+})
+
 const ways: [string, FetchInit][] = [
   ['a hedged call', { hedge: { after: 60_000 } }],
   ['a call with limits that undici makes', { timeout: { total: 60_000, body: 60_000 }, cache: 'no-cache' }],

@@ -362,7 +362,7 @@ test('limits of a call that are not accepted are refused by name', async () => {
   await expect(refused('soon')).rejects.toThrow(/init\.timeout must be an object/)
 })
 
-test('a response that comes after its time is given up, and its connection serves the next call', async () => {
+test('a response that comes after its time is given up with its connection, and the next call is answered', async () => {
   let answer: (() => void) | undefined
   await using origin = await createOrigin(async (seen, reply) => {
     if (seen.path !== '/late') return serveShapes(seen, reply)
@@ -374,4 +374,6 @@ test('a response that comes after its time is given up, and its connection serve
   await until(() => answer !== undefined, 'asked')
   answer?.()
   await works(client, origin.url)
+  expect(origin.accepted).toBe(2)
+  await until(() => origin.resets === 1, 'the origin sees a reset')
 })

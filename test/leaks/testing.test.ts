@@ -33,9 +33,8 @@ test('several leaks are told together', async () => {
     await client.fetch(`${origin.url}/40`)
     await client.fetch(`${origin.url}/3000000`)
   }
-  await expect(expectNoLeaks(run)).rejects.toThrow(
-    /^2 bodies were leaked:\n- .*\/40 .*\n- .*\/3000000 |^2 bodies.*\/3000000 /s,
-  )
+  // In whatever order they are found.
+  await expect(expectNoLeaks(run)).rejects.toThrow(/^2 bodies were leaked:\n(?=.*\/40 )(?=.*\/3000000 )/s)
 })
 
 test('a block that reads, cancels or disposes passes, with its result', async () => {

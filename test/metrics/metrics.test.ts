@@ -43,12 +43,14 @@ test('a call is one request, one body and one active connection, with the attrib
   await using client = testClient({ name: 'blob' })
   await using memory = inMemory()
   using _ = meterClients(client, { meterProvider: memory.provider })
+  const started = performance.now()
   const response = await client.fetch(`${origin.url}/secret/path?sig=secret`, { method: 'PUT', body: 'x' })
   expect(await response.text()).toBe('ok')
 
   const server = { 'server.address': '127.0.0.1', 'server.port': origin.port, 'url.scheme': 'http' }
   const common = { 'drained.client': 'blob', ...server }
   const [duration, ...others] = await memory.points('http.client.request.duration')
+  const seconds = (performance.now() - started) / 1_000
   expect(others).toEqual([])
   expect(duration?.attributes).toEqual({
     ...common,
@@ -57,7 +59,7 @@ test('a call is one request, one body and one active connection, with the attrib
     'network.protocol.version': '1.1',
   })
   expect(duration?.value).toMatchObject({ count: 1 })
-  expect((duration as { value: Histogram }).value.sum).toBeLessThan(20)
+  expect((duration as { value: Histogram }).value.sum).toBeLessThanOrEqual(seconds)
   const body = { 'drained.outcome': 'read', 'drained.reason': 'complete' }
   expect(await memory.points('drained.bodies')).toMatchObject([
     { value: 1, attributes: { ...common, ...body } },

@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { pageReport } from '../../src/report/page.ts'
 import { type Browser, chromium, startChromium } from '../support/chromium.ts'
+import { isCI } from '../support/tools.ts'
 import { emptyReport, exampleReport, leak } from './support.ts'
 
 // A browser starts slowly on a busy machine.
@@ -27,8 +28,10 @@ test('nothing in the page can ask for anything', () => {
   expect([...page.matchAll(/href="([^"]*)"/g)].map(([, to]) => to)).toEqual(['data:,'])
 })
 
+if (chromium === undefined && !isCI) console.warn('Tests that take Chromium are skipped: it is not installed')
+
 // In CI a browser that is missing is a failure.
-describe.skipIf(chromium === undefined && process.env['CI'] === undefined)('in Chromium', () => {
+describe.skipIf(chromium === undefined && !isCI)('in Chromium', () => {
   let browser: Browser
   beforeAll(async () => {
     browser = await startChromium(chromium ?? 'chromium')

@@ -1,5 +1,7 @@
 /** Retries and hedged requests over HTTP/2, redirects, dispatchers of the caller's, mocks, the long lane and the default fetch. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type http2 from 'node:http2'
+import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
 import { Agent, type Dispatcher, MockAgent } from 'undici'
 import { type Client, type ClientOptions, fetch } from '../../src/index.ts'
@@ -144,12 +146,21 @@ test('a redirect to a host that refuses is tried again; one that may not be foll
 
 test('a redirect to a stream of secrets: neither event nor error has them', async () => {
   await using origin = await createOrigin((seen, reply) =>
-    seen.path === '/a' ? reply.write(status(302, 0, 'location: /b?token=hunter2\r\n')) : reply.reset(),
+    seen.path.startsWith('/a?')
+      ? reply.write(status(302, 5, 'location: /b?token=hunter2\r\n'))
+      : reply.reset(),
   )
   await using client = testClient({ retry, timeout: { attempt: 5_000 } })
+  const told = new Map<string | symbol, unknown[]>()
+  const listen = (message: unknown, name: string | symbol): void =>
+    void told.set(name, [...(told.get(name) ?? []), message])
+  const channels = ['request', 'retry', 'body', 'connection'].map((name) => `drained:${name}`)
+  for (const name of channels) subscribe(name, listen)
   const error: unknown = await client.fetch(`${origin.url}/a?sig=hunter2`).catch((reason: unknown) => reason)
-  const { inspect } = await import('node:util')
-  expect(inspect(error, { depth: 9 })).not.toContain('hunter2')
+  for (const name of channels) unsubscribe(name, listen)
+  expect(new Set(told.keys())).toEqual(new Set(channels))
+  expect(error).toBeInstanceOf(Error)
+  expect(inspect([error, ...told.values()], { depth: 12 })).not.toContain('hunter2')
 })
 
 function counting(): { dispatcher: Dispatcher; agent: Agent; paths: string[] } {

@@ -1,11 +1,9 @@
 /** The failure of the field on a machine with 100 ports: 12,000 calls whose answers nobody reads. */
 import { describe, expect, test } from 'vitest'
-import { onFewPorts, portCount, whyNot } from '../support/ports/rig.ts'
+import { onFewPorts, portCount } from '../support/ports/rig.ts'
+import { needsTool } from '../support/tools.ts'
 
-const reason = whyNot()
-if (reason !== undefined) console.warn(`No machine with ${portCount} ports here, ${reason}`)
-
-describe.skipIf(reason !== undefined)(`on a machine with ${portCount} ports`, () => {
+describe.runIf(needsTool('network namespaces'))(`on a machine with ${portCount} ports`, () => {
   test.each(['undici.fetch', "Node's fetch", 'node:http'] as const)(
     '%s has none left after a hundred unread GETs',
     async (client) => {

@@ -24,6 +24,8 @@ export interface Shape {
   readonly method?: string
   /** Endless, and fast enough to fill every buffer. */
   readonly isFast?: boolean
+  /** Its end comes after a pause: whether a limit is over by then is for the machine to say. */
+  readonly isLate?: boolean
   /** Too large to be combined with everything. */
   readonly isLarge?: boolean
 }
@@ -86,6 +88,7 @@ export const shapes: Record<string, Shape> = {
   'empty chunked, last chunk later': {
     gets: none,
     reusable: true,
+    isLate: true,
     async send(reply) {
       await reply.write('HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n')
       await pause(5)
@@ -122,6 +125,7 @@ export const shapes: Record<string, Shape> = {
   'late end': {
     gets: Buffer.from('abcdef'),
     reusable: true,
+    isLate: true,
     async send(reply) {
       await reply.write(`${ok}content-length: 6\r\n\r\nabc`)
       await pause(20)

@@ -97,6 +97,12 @@ export class Exchange extends Parting implements TurnTask, Hooked {
     else this.#whenSent(() => this.onDump())
   }
 
+  /** Of a request that has been written, and has no response yet: Node closes its connection. */
+  onAbort(): void {
+    const { res } = this.request as { res?: IncomingMessage | null }
+    if (this.state === 'waiting' && this.#isConnected && !res) this.prepareReset()
+  }
+
   /** From the parser: false stops the socket. */
   onPush(chunk: Buffer | null): boolean {
     if (chunk === null) {

@@ -1,5 +1,5 @@
 /** Tells an exchange what becomes of its request and its response. One function for all: a closure for each would cost more than the rest. */
-import { type ClientRequest, IncomingMessage } from 'node:http'
+import { ClientRequest, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 
 /** Who is told. */
@@ -7,6 +7,8 @@ export interface Hooked {
   onSocket(socket: Socket): void
   onResponse(response: IncomingMessage): void
   onClose(): void
+  /** The request is about to be destroyed. */
+  onAbort(): void
   /** From the parser: a chunk, or null at the end. False stops the socket. */
   onPush(chunk: Buffer | null): boolean
   /** The reader asks for more. */
@@ -36,6 +38,7 @@ interface Keyed {
 /** Call while the request is being made: before anybody else listens to it. */
 export function hookRequest(request: ClientRequest, hooked: Hooked): void {
   Object.defineProperty(request, key, { value: hooked })
+  Object.defineProperty(request, 'destroy', destroyHook)
   request.on('socket', heardSocket).prependListener('response', heardResponse).on('close', heardClose)
 }
 
@@ -55,6 +58,15 @@ function heardResponse(this: unknown, response: IncomingMessage): void {
 function heardClose(this: unknown): void {
   ;(this as Keyed)[key].onClose()
 }
+
+/** All ways to abort a request end there. */
+const destroyHook: PropertyDescriptor = hidden(function (
+  this: ClientRequest & Keyed,
+  error?: Error,
+): ClientRequest {
+  if (!this.destroyed) this[key].onAbort()
+  return ClientRequest.prototype.destroy.call(this, error)
+})
 
 /** Not enumerable: what copies a response must not copy these. */
 const hooks: PropertyDescriptorMap = {

@@ -158,12 +158,18 @@ export abstract class Parting extends Rostered implements Tracked, Waiting {
 
   /** Makes the close a reset. Node itself closes where its user has asked for it, and tells everybody. */
   #reset(closes: boolean): void {
-    const socket = this.socket
+    const socket = this.prepareReset()
     if (socket === undefined) return
-    this.origin.connections.noteReset(socket)
-    closeByReset(socket)
     if (closes) socket.destroy()
     this.leave()
+  }
+
+  /** Whoever closes it now, it will be a reset. */
+  protected prepareReset(): Socket | undefined {
+    if (this.socket === undefined) return undefined
+    this.origin.connections.noteReset(this.socket)
+    closeByReset(this.socket)
+    return this.socket
   }
 
   /** The connection has no more to do with this exchange. */

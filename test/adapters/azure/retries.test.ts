@@ -21,7 +21,13 @@ const operations: Record<string, (sdk: Services) => Promise<unknown>> = {
   'GET of an entity': async ({ table }) => (await table('t').getEntity('p', 'r'))['a'],
 }
 
-const busy = (status: string): Script => whole(`${status} Failed`, 'x'.repeat(20_000))
+const busy =
+  (status: string): Script =>
+  async (seen, reply) => {
+    if (seen.method === 'HEAD')
+      await reply.write(`HTTP/1.1 ${status} Failed\r\ncontent-length: 20000\r\n\r\n`)
+    else await whole(`${status} Failed`, 'x'.repeat(20_000))(seen, reply)
+  }
 const failures: Record<string, Script> = {
   503: busy('503'),
   500: busy('500'),
@@ -44,10 +50,11 @@ interface Observed {
 }
 
 async function observe(
-  failure: Script,
+  name: string,
   call: (sdk: Services) => Promise<unknown>,
   isOurs: boolean,
 ): Promise<Observed> {
+  const failure = failures[name] as Script
   await using origin = await createOrigin((seen, reply) =>
     origin.seen.length <= 2 ? failure(seen, reply) : success(seen, reply),
   )
@@ -63,7 +70,7 @@ async function observe(
   await using client = testClient()
   const outcome = await outcomeOf(() => call(sdk(azureHttpClient(client))))
   // What a failed attempt has answered costs no connection.
-  if (!String(failure).includes('reply.')) expect(origin.accepted).toBe(1)
+  if (name !== 'a reset' && name !== 'a FIN') expect(origin.accepted).toBe(1)
   return { outcome, attempts: origin.seen.map(({ method }) => method) }
 }
 
@@ -74,9 +81,9 @@ const cases = Object.keys(operations).flatMap((operation) =>
 test.each(cases)(
   '%s is tried as often, and ends alike, after %s twice',
   async (operation = '', failure = '') => {
-    const [call, script] = [operations[operation]!, failures[failure]!]
-    const theirs = await observe(script, call, false)
-    expect(await observe(script, call, true)).toEqual(theirs)
+    const call = operations[operation]!
+    const theirs = await observe(failure, call, false)
+    expect(await observe(failure, call, true)).toEqual(theirs)
     if (!['429', '408'].includes(failure)) {
       expect(theirs.attempts).toHaveLength(3)
       expect(theirs.outcome).toHaveProperty('value')

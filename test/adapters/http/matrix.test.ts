@@ -116,19 +116,28 @@ for (const [callerName, caller] of Object.entries(callers)) {
         // Without a limit nobody waits, so nobody starves.
         if (maxSockets !== 1 && callerName === 'never touches' && endless(shape)) continue
         if (shape.isLarge === true && maxSockets !== 8) continue
-        await runCell(`${name} x ${maxSockets} sockets`, caller, name, shape, maxSockets)
+        await runCell(`${name} x ${maxSockets} sockets`, callerName, name, shape, maxSockets)
       }
     }
   }, 90_000)
 }
 
+const readers = ['reads all', 'reads late', 'resumes']
+const others = ['never touches', 'destroys the response', 'destroys both, twice']
+/** A body that is read to its end, or whose rest is worth the connection, leaves it to the next request. */
+const leavesConnection = (caller: string, { gets, reusable, isLate = false }: Shape): boolean =>
+  reusable &&
+  gets instanceof Buffer &&
+  (readers.includes(caller) || (others.includes(caller) && gets.length <= drain.readAhead && !isLate))
+
 async function runCell(
   cell: string,
-  caller: Caller,
+  callerName: string,
   name: string,
   shape: Shape,
   maxSockets: number,
 ): Promise<void> {
+  const caller = callers[callerName] as Caller
   const agent = new DrainedAgent({ maxSockets, drain })
   const before = origin.accepted
   const path = `${origin.url}/${encodeURIComponent(name)}`
@@ -147,7 +156,9 @@ async function runCell(
     await caller.run(open, shape, name)
     // However the body was treated, the next request is answered.
     await works(agent, origin.url)
-    expect(origin.accepted - before).toBeLessThanOrEqual(2)
+    const opened = origin.accepted - before
+    if (maxSockets === 1 && leavesConnection(callerName, shape)) expect(opened).toBe(1)
+    else expect(opened).toBeLessThanOrEqual(2)
     await until(() => agent.stats().sockets.draining === 0, 'drained')
     agent.destroy()
     await until(() => agent.stats().sockets.open === 0, 'closed')

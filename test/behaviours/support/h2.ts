@@ -24,6 +24,8 @@ export interface H2Origin extends AsyncDisposable {
   readonly url: string
   /** Connections accepted so far. */
   accepted: number
+  /** Connections that have not closed. */
+  open: number
   /** Streams that have not closed. */
   openStreams: number
   readonly frames: Frame[]
@@ -45,9 +47,13 @@ export async function createH2Origin(script: Script, options: http2.ServerOption
   const sockets = new Set<tls.TLSSocket>()
   server.on('secureConnection', (socket) => {
     const connection = origin.accepted++
+    origin.open++
     sockets.add(socket)
     const { inward, outward } = taps(connection, origin.frames)
-    socket.on('close', () => sockets.delete(socket))
+    socket.on('close', () => {
+      origin.open--
+      sockets.delete(socket)
+    })
     const session = http2.performServerHandshake(between(socket, inward, outward), options)
     session.on('error', () => {})
     session.on('stream', (stream, headers) => {
@@ -60,6 +66,7 @@ export async function createH2Origin(script: Script, options: http2.ServerOption
   const origin: H2Origin = {
     url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
     accepted: 0,
+    open: 0,
     openStreams: 0,
     frames: [],
     async [Symbol.asyncDispose]() {
