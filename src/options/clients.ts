@@ -68,7 +68,7 @@ export interface ClientOptions {
   connectionLifetime?: number
   /** Use HTTP/2 where an https server offers it. @default true */
   http2?: boolean
-  /** 'env' reads HTTP_PROXY, HTTPS_PROXY and NO_PROXY; a URL names the proxy; false uses none. @default false (as undici) */
+  /** 'env' reads HTTP_PROXY, HTTPS_PROXY (SOCKS 5 too) and NO_PROXY; a URL names the proxy; false uses none. @default false (as undici) */
   proxy?: 'env' | (string & {}) | URL | false
   /** TLS options, as `tls.connect` takes them. */
   tls?: ConnectionOptions

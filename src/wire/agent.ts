@@ -8,6 +8,7 @@ import {
   Pool,
   ProxyAgent,
 } from 'undici'
+import { InvalidOptionError } from '../errors.ts'
 import { clientDefaults, type ConnectOptions, type ResolvedClient } from '../options.ts'
 import { margin } from './keep-alive.ts'
 
@@ -18,21 +19,34 @@ export function createAgent(options: ResolvedClient): { dispatcher: Dispatcher; 
   const settings = poolOptions(options)
   if (proxy === false) return { dispatcher: new Agent(settings), owned: true }
   const behind = { ...settings, ...proxyOptions(options) }
-  if (proxy === 'env') return { dispatcher: new EnvHttpProxyAgent(behind), owned: true }
+  if (proxy === 'env') {
+    if (options.connect !== undefined) refuseSocks()
+    return { dispatcher: new EnvHttpProxyAgent(behind), owned: true }
+  }
   return { dispatcher: new ProxyAgent({ ...behind, uri: String(proxy) }), owned: true }
 }
 
+/** undici takes options of the connection to a SOCKS proxy for a wish to speak TLS to it. */
+function refuseSocks({ env } = process): void {
+  const proxies = [env['http_proxy'] ?? env['HTTP_PROXY'], env['https_proxy'] ?? env['HTTPS_PROXY']]
+  if (proxies.some((each) => /^\s*socks5?:/i.test(each ?? '')))
+    throw new InvalidOptionError(
+      'connect',
+      "Option connect cannot be combined with proxy: 'env' where that is a SOCKS proxy",
+    )
+}
+
 /** undici does not heed `connect` behind a proxy: options of the way to the proxy and of the one in the tunnel are apart. */
-function proxyOptions({ tls = {}, connect = {}, timeout }: ResolvedClient): Partial<ProxyAgent.Options> {
+function proxyOptions({ tls = {}, connect, timeout }: ResolvedClient): Partial<ProxyAgent.Options> {
   const { connect: limit } = timeout
   const tunnel = {
-    ...localAddressOf(connect),
+    ...localAddressOf(connect ?? {}),
     ...(limit === undefined ? undefined : { headersTimeout: limit }),
   }
   return {
     // Ours are meant for the origin behind it.
     requestTls: tls as buildConnector.BuildOptions,
-    proxyTls: connect,
+    ...(connect === undefined ? undefined : { proxyTls: connect }),
     ...(limit === undefined ? undefined : { connectTimeout: limit }),
     clientFactory(proxy: URL, given: object): Dispatcher {
       const pool = new Pool(proxy, { ...given, ...tunnel })
