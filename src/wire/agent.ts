@@ -9,7 +9,7 @@ import {
   ProxyAgent,
 } from 'undici'
 import { InvalidOptionError } from '../errors.ts'
-import { clientDefaults, type ConnectOptions, type ResolvedClient } from '../options.ts'
+import { clientDefaults, type ConnectOptions, type ResolvedClient, type Timeouts } from '../options.ts'
 import { margin } from './keep-alive.ts'
 
 /** The dispatcher these options describe, and whether it is ours to close. */
@@ -38,7 +38,7 @@ function refuseSocks({ env } = process): void {
 
 /** undici does not heed `connect` behind a proxy: options of the way to the proxy and of the one in the tunnel are apart. */
 function proxyOptions({ tls = {}, connect, timeout }: ResolvedClient): Partial<ProxyAgent.Options> {
-  const { connect: limit } = timeout
+  const limit = limitOf(timeout)
   const tunnel = {
     ...localAddressOf(connect ?? {}),
     ...(limit === undefined ? undefined : { headersTimeout: limit }),
@@ -58,6 +58,11 @@ function proxyOptions({ tls = {}, connect, timeout }: ResolvedClient): Partial<P
   }
 }
 
+/** As undici takes it, everywhere: in whole milliseconds, and 0 is no limit. */
+function limitOf({ connect }: Timeouts): number | undefined {
+  return connect === undefined ? undefined : connect === Infinity ? 0 : Math.ceil(connect)
+}
+
 /** A tunnel is part of a connection: one that is late is a connection that is. */
 function throwUnmade(error: Error): never {
   if (!(error instanceof errors.HeadersTimeoutError)) throw error
@@ -72,9 +77,7 @@ const localAddressOf = ({ localAddress }: ConnectOptions): { localAddress?: stri
 
 function poolOptions(options: ResolvedClient): Agent.Options {
   const { connections = clientDefaults.connections, keepAlive = clientDefaults.keepAlive } = options
-  const { connect: timeout } = options.timeout
-  // undici's 0 is no limit.
-  const connectTimeout = timeout === undefined ? undefined : { timeout: timeout === Infinity ? 0 : timeout }
+  const timeout = limitOf(options.timeout)
   const settings: Agent.Options = {
     connections,
     // One response after another: behind a slow body, a pipelined request would wait for it.
@@ -87,7 +90,7 @@ function poolOptions(options: ResolvedClient): Agent.Options {
     ...(options.maxOrigins === undefined ? undefined : { maxOrigins: options.maxOrigins }),
     ...(options.connectionLifetime === undefined ? undefined : { clientTtl: options.connectionLifetime }),
     ...localAddressOf(options.connect ?? {}),
-    connect: { ...options.tls, ...options.connect, ...connectTimeout } as NonNullable<
+    connect: { ...options.tls, ...options.connect, ...(timeout !== undefined && { timeout }) } as NonNullable<
       Agent.Options['connect']
     >,
   }

@@ -5,6 +5,8 @@ import net, { type AddressInfo } from 'node:net'
 import https from 'node:https'
 import { afterEach, expect, test, vi } from 'vitest'
 import type { ClientOptions } from '../../src/index.ts'
+import { resolveClient } from '../../src/options.ts'
+import { createAgent } from '../../src/wire/agent.ts'
 import { testClient } from '../support/client.ts'
 import { tls } from '../support/h2.ts'
 
@@ -86,3 +88,29 @@ test('what undici would speak TLS to a SOCKS proxy for is refused', () => {
   const options = { ...env('socks5://127.0.0.1:1'), connect: { localAddress: '127.0.0.2' } }
   expect(() => testClient(options)).toThrow(/connect cannot be combined with proxy: 'env'.+SOCKS/)
 })
+
+const kinds = { 'SOCKS proxy': ['socks5', socks], 'HTTP proxy': ['http', forwarding] } as const
+for (const [kind, [scheme, create]] of Object.entries(kinds)) {
+  test.each([0, Infinity, 10_000 / 3])(`${kind} with timeout.connect of %s`, async (connect) => {
+    await using proxy = await create()
+    await using origin = await secure()
+    const options = { ...env(`${scheme}://127.0.0.1:${proxy.port}`), timeout: { connect } }
+    expect(await get(options, `https://localhost:${origin.port}/`)).toBe('ok')
+  })
+}
+
+/** Of undici's own: no test waits until its 300 s are over. */
+function hidden(object: object, name: string): unknown {
+  const key = Object.getOwnPropertySymbols(object).find(({ description }) => description === name)
+  return object[key as never]
+}
+
+test.each([0, Infinity])(
+  'with timeout.connect of %s the tunnel has no limit, not even that of undici',
+  async (connect) => {
+    const { dispatcher } = createAgent(resolveClient({ proxy: 'http://127.0.0.1:1', timeout: { connect } }))
+    const pool = hidden(dispatcher, 'proxy client') as object
+    expect(hidden(pool, 'options')).toMatchObject({ headersTimeout: 0 })
+    await dispatcher.close()
+  },
+)
