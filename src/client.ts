@@ -69,7 +69,14 @@ export function createClient(options?: ClientOptions): Client {
   const isOwn = resolved.dispatcher === undefined && resolved.fetch === undefined
   const limit = isOwn ? (resolved.connections ?? clientDefaults.connections) : undefined
   const leaks = resolved.leaks === 'off' ? undefined : new Leaks(name, resolved.leaks)
-  const drain = createDrain(resolved.drain, { client: name, limit, warn: resolved.queue.warn, leaks })
+  const isAwaited = resolved.dispatcher === undefined
+  const drain = createDrain(resolved.drain, {
+    client: name,
+    limit,
+    warn: resolved.queue.warn,
+    leaks,
+    isAwaited,
+  })
   const defaults: CallDefaults = {
     origin: origin === undefined ? undefined : baseOf(origin),
     headers,

@@ -62,7 +62,7 @@ export interface Drain {
 /** @internal */
 export function createDrain(
   limits: ResolvedDrain,
-  of: Pick<Scope, 'client' | 'limit' | 'warn' | 'leaks'>,
+  of: Pick<Scope, 'client' | 'limit' | 'warn' | 'leaks' | 'isAwaited'>,
 ): Drain {
   watchSockets()
   const scope: Scope = { ...of, stall: limits.stall, closing: false, error: undefined }
@@ -130,6 +130,7 @@ export function drain(options?: DrainOptions): Dispatcher.DispatcherComposeInter
     limit: undefined,
     warn: queueDefaults.warn,
     leaks: new Leaks(client, clientDefaults.leaks),
+    isAwaited: false,
   }).interceptor
 }
 

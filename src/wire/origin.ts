@@ -58,6 +58,8 @@ export interface Scope {
   readonly warn: number
   /** Undefined: nobody wants to know of them. */
   readonly leaks: Leaks | undefined
+  /** Whoever closes the client waits for its bodies: they are not on a dispatcher of the user's own. */
+  readonly isAwaited: boolean
   closing: boolean
   /** Why the client was destroyed. */
   error: Error | undefined
@@ -189,6 +191,7 @@ export class Origin {
   abandon(body: Tracked): void {
     this.noteWait(body, 'none')
     body.roster?.remove(body)
+    if (this.waiting === 0) this.untouched.rest()
   }
 
   /** The dispatcher below has no more to do with this request. */
