@@ -85,6 +85,7 @@ export class Gate {
     if (controller !== this.#newest) return
     this.#isOver = true
     if (this.#isAnswered) this.deadline?.end()
+    else this.deadline?.arrived()
   }
 }
 
@@ -178,12 +179,14 @@ class GuardedHandler implements Handler, QueueAware, ArrivalAware, Traced {
     if (status >= 200) {
       this.#gate.guard(guarded)
       this.#gate.headers = headers
-      this.#gate.deadline?.enter(undefined)
+      // Open already: undici reads it all before it answers.
+      this.#gate.deadline?.enter(this.#gate.isOpen ? 'body' : undefined)
       if (!this.#gate.isOpen) controller.pause()
     }
     this.#inner.onResponseStart?.(guarded, status, this.#gate.told(headers), statusText)
   }
   onResponseData(controller: Controller, chunk: Buffer): void {
+    this.#gate.deadline?.progress()
     this.#inner.onResponseData?.(this.#controller ?? controller, chunk)
   }
   onResponseArrived(): void {
