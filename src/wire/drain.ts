@@ -55,7 +55,7 @@ export interface Drain {
   busy(origin: string, isOwn: boolean): BusyPool | undefined
   /** Takes no new request and drains no more: drains under way are closed, untouched bodies are given up after `stall`. */
   stop(): void
-  /** Gives every body up that has a connection, and every request that gets one. */
+  /** Gives up every request and every body, and ends drains. */
   destroy(error?: Error): void
 }
 
