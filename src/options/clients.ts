@@ -135,6 +135,12 @@ const connectChecks: Checks<ConnectOptions> = {
   lookup: aFunction,
 }
 
+/** Whatever undici's fetch takes for one. */
+const canDispatch: Check = {
+  accepts: 'an undici Dispatcher (an object with dispatch)',
+  ok: (value) => typeof (value as Dispatcher | null)?.dispatch === 'function',
+}
+
 /** @internal */
 export const clientChecks: Checks<ClientOptions> = {
   name: text,
@@ -155,12 +161,7 @@ export const clientChecks: Checks<ClientOptions> = {
   },
   tls: object,
   connect: object,
-  dispatcher: {
-    accepts: 'an undici Dispatcher (an object with dispatch and compose)',
-    ok: (value) =>
-      typeof (value as Dispatcher | null)?.dispatch === 'function' &&
-      typeof (value as Dispatcher).compose === 'function',
-  },
+  dispatcher: canDispatch,
   fetch: aFunction,
   drain: object,
   timeout: object,
@@ -173,11 +174,6 @@ export const clientChecks: Checks<ClientOptions> = {
   hedge: hedgeCheck,
   maxResponseSize: bytes,
   decompress: boolean,
-}
-
-const canDispatch: Check = {
-  accepts: 'an undici Dispatcher (an object with dispatch)',
-  ok: (value) => typeof (value as Dispatcher | null)?.dispatch === 'function',
 }
 
 /** @internal Connection options that a dispatcher of the user's own would silently overrule. */
