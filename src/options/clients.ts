@@ -212,8 +212,11 @@ export type ResolvedClient = ClientOptions & {
 export function resolveClient(options: ClientOptions = {}): ResolvedClient {
   check('options', options, clientChecks)
   if (options.connect !== undefined) check('connect', options.connect, connectChecks)
-  if (options.dispatcher !== undefined)
-    refuse(options, connectionOptions, 'dispatcher: set it on the dispatcher you pass')
+  if (options.dispatcher !== undefined) {
+    const reason = 'dispatcher: set it on the dispatcher you pass'
+    refuse(options, connectionOptions, reason)
+    refuse(options.timeout ?? {}, ['connect'], reason, 'timeout')
+  }
   if (options.fetch !== undefined) {
     refuse(
       options,
@@ -251,19 +254,14 @@ export function resolveDispatcher(dispatcher: Dispatcher): Dispatcher {
 }
 
 /** @internal */
-export function refuse(options: object, names: readonly string[], reason: string): void {
-  const name = names.find((each) => (options as Record<string, unknown>)[each] !== undefined)
-  if (name !== undefined)
-    throw new InvalidOptionError(name, `Option ${name} cannot be combined with ${reason}`)
+export function refuse(options: object, names: readonly string[], reason: string, path?: string): void {
+  const found = names.find((each) => (options as Record<string, unknown>)[each] !== undefined)
+  if (found === undefined) return
+  const name = path === undefined ? found : `${path}.${found}`
+  throw new InvalidOptionError(name, `Option ${name} cannot be combined with ${reason}`)
 }
 
 /** @internal Of a fetch of somebody else's only its answer can be seen, not the connection it waits for. */
 export function refuseUnseen(timeout: TimeoutOptions = {}, path: string): void {
-  for (const name of ['connect', 'queue'] as const) {
-    if (timeout[name] !== undefined)
-      throw new InvalidOptionError(
-        `${path}.${name}`,
-        `Option ${path}.${name} cannot be combined with fetch: when it has a connection cannot be seen`,
-      )
-  }
+  refuse(timeout, ['connect', 'queue'], 'fetch: when it has a connection cannot be seen', path)
 }
