@@ -77,6 +77,10 @@ const isTagged = (value: unknown, tag: string): boolean =>
 /** Of any copy of the class: undici's, Node's, or another. */
 export const isRequest = (input: unknown): input is Request => isTagged(input, 'Request')
 
+/** Neither Node's nor undici's. */
+export const isForeignRequest = (input: Request): boolean =>
+  !(input instanceof Request || (input as unknown) instanceof UndiciRequest)
+
 function isForeignFormData(body: unknown): body is FormData {
   return isTagged(body, 'FormData') && !(body instanceof UndiciFormData)
 }
@@ -93,7 +97,7 @@ function unpackForm(form: FormData): UndiciFormData {
 async function unpackRequest(request: Request, init: UndiciInit): Promise<UndiciRequest> {
   const { url, method, redirect, signal, integrity, keepalive, cache, mode, credentials } = request
   const { referrer, referrerPolicy } = request
-  const body = request.body !== null && init.body == null ? await atHand(request.body) : null
+  const body = request.body != null && init.body == null ? await atHand(request.body) : null
   return new UndiciRequest(url, {
     method,
     headers: [...request.headers],
