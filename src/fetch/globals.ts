@@ -85,7 +85,12 @@ function isForeignFormData(body: unknown): body is FormData {
   return isTagged(body, 'FormData') && !(body instanceof UndiciFormData)
 }
 
+/** @throws TypeError for a form of the package form-data, which undici would send as `[object FormData]` */
 function unpackForm(form: FormData): UndiciFormData {
+  if (!(Symbol.iterator in form))
+    throw new TypeError(
+      'A form of the package form-data is not for fetch: use the global FormData, or send form.getBuffer() with form.getHeaders()',
+    )
   const own = new UndiciFormData()
   for (const [name, value] of form) {
     if (typeof value === 'string') own.append(name, value)
