@@ -207,14 +207,16 @@ function readBody(content: unknown, init: Parts): Extracted | undefined {
   return { body: content instanceof ReadableStream ? { ...body, stream: content } : body, type: null }
 }
 
-/** Ends a body that will not be sent. */
-export function cancel(content: object, reason: unknown): void {
+/** Ends a body that will not be sent; what cannot be left open stays as it is. */
+export function cancel(content: unknown, reason: unknown): void {
   if (content instanceof ReadableStream) {
     if (!content.locked) content.cancel(reason).catch(() => {})
   } else if (content instanceof Readable) {
     content.destroy()
   } else {
-    const iterator = (content as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator]?.()
+    const iterator = (content as Partial<AsyncIterable<unknown>> | null | undefined)?.[
+      Symbol.asyncIterator
+    ]?.()
     iterator?.return?.().catch(() => {})
   }
 }
