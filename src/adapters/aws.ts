@@ -234,8 +234,8 @@ class Call implements Dispatcher.DispatchHandler, QueueAware {
 
   #end(error: Error): void {
     this.#reason = error
-    if (this.#body === undefined) this.#fail(error)
-    else this.#body.fail(error)
+    if (this.#body !== undefined) return this.#body.abort(error)
+    this.#fail(error)
     this.#controller?.abort(error)
   }
 
