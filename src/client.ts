@@ -53,7 +53,7 @@ export interface Client {
    * @throws BodyLeakedError with `leaks: 'throw'`, if a body was forgotten
    */
   close(): Promise<void>
-  /** Ends everything now; readers get `error`. A dispatcher of your own stays open. */
+  /** Ends everything now; readers get `error`. A dispatcher of your own stays open. Rejects with what a handler of yours throws then. */
   destroy(error?: Error): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -118,9 +118,12 @@ export function createClient(options?: ClientOptions): Client {
   }
 
   async function destroy(error?: Error): Promise<void> {
-    drain.destroy(error)
-    retries.destroy(error ?? new errors.ClientDestroyedError())
-    await transport.destroy(error)
+    try {
+      drain.destroy(error)
+    } finally {
+      retries.destroy(error ?? new errors.ClientDestroyedError())
+      await transport.destroy(error)
+    }
   }
 
   const close = (): Promise<void> => (ended ??= end())

@@ -4,6 +4,7 @@
  */
 import { type Dispatcher, Dispatcher1Wrapper, errors } from 'undici'
 import type { BusyPool } from '../errors.ts'
+import { forAll } from '../for-all.ts'
 import { Leaks } from '../leaks.ts'
 import {
   clientDefaults,
@@ -55,7 +56,10 @@ export interface Drain {
   busy(origin: string, isOwn: boolean): BusyPool | undefined
   /** Takes no new request and drains no more: drains under way are closed, untouched bodies are given up after `stall`. */
   stop(): void
-  /** Gives up every request and every body, and ends drains. */
+  /**
+   * Gives up every request and every body, and ends drains.
+   * @throws what a handler throws that hears of it, once all have
+   */
   destroy(error?: Error): void
 }
 
@@ -112,7 +116,7 @@ export function createDrain(
     destroy(error = new errors.ClientDestroyedError()) {
       scope.closing = true
       scope.error = error
-      for (const origin of origins.all()) origin.destroy(error)
+      forAll(origins.all(), (origin) => origin.destroy(error))
     },
   }
 }

@@ -11,6 +11,7 @@ import {
   redactUrl,
   type WaitEvent,
 } from '../events.ts'
+import { forAll } from '../for-all.ts'
 import type { Leaks } from '../leaks.ts'
 import { Connections } from './connections.ts'
 import { Deferred, patience, type Sendable } from './deferred.ts'
@@ -263,12 +264,19 @@ export class Origin {
     this.untouched.reviewSoon()
   }
 
-  /** The client is destroyed: whoever waits or still reads gets the error. */
+  /**
+   * The client is destroyed: whoever waits or still reads gets the error.
+   * @throws what a handler throws, once all have heard of it
+   */
   destroy(error: Error): void {
     // First who has no connection: the dispatcher below need not see them, and may be one that nobody destroys.
     const queued = (this.#queue?.waiting.all() ?? []) as Tracked[]
-    for (const body of [...queued, ...this.#waiters.all(), ...this.#live.all()]) body.giveUp('client', error)
-    this.stop()
+    const all = [...queued, ...this.#waiters.all(), ...this.#live.all()]
+    try {
+      forAll(all, (body) => body.giveUp('client', error))
+    } finally {
+      this.stop()
+    }
   }
 
   /** Connections that those who wait lack: when all that may be open are, and for those no connection is about to be free. */
