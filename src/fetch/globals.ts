@@ -4,7 +4,7 @@
  */
 import { type fetch, FormData as UndiciFormData, Request as UndiciRequest } from 'undici'
 import type { FetchInit } from './fetch.ts'
-import { atHand } from './request.ts'
+import { atHand, ours } from './request.ts'
 
 export type UndiciInput = Parameters<typeof fetch>[0]
 export type UndiciInit = NonNullable<Parameters<typeof fetch>[1]>
@@ -43,9 +43,6 @@ export const members = [
   'duplex',
   'priority',
 ] as const
-
-/** Those that are not for another fetch. */
-export const ours = ['timeout', 'retry', 'hedge', 'decompress'] as const
 
 /** A copy that may be changed; of an init that is a Request, too, whose members are inherited. */
 export function spread(init: FetchInit | null = {}): FetchInit {

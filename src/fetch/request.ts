@@ -75,8 +75,11 @@ const methods: ReadonlyMap<unknown, string> = new Map(
   }),
 )
 
-/** Members of an init that are ours, and change nothing about what is sent. */
-const ownMembers: ReadonlySet<string> = new Set(['dispatcher', 'timeout', 'retry', 'hedge', 'decompress'])
+/** Members of an init that are not for another fetch. */
+export const ours = ['timeout', 'retry', 'hedge', 'decompress'] as const
+
+/** Those that change nothing about what is sent. */
+const ownMembers: ReadonlySet<string> = new Set([...ours, 'dispatcher'])
 
 /** Most calls have none. */
 const noInit: Parts = {}

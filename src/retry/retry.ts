@@ -226,11 +226,12 @@ export class RetriedCall {
     throw final
   }
 
-  #ends(closing: AbortSignal): Ends {
+  /** @param over aborts when the client ends what waits now */
+  #ends(over: AbortSignal): Ends {
     const { total } = this.#settings
     const { signal, method } = this.#replay
     const late = (): Error => new TimeoutError('total', total, method, redactUrl(this.#url))
-    return { signal, closing, end: this.#since + total, late }
+    return { signal, closing: over, end: this.#since + total, late }
   }
 
   #giveUp(outcome: AttemptOutcome, why: GaveUp): false {

@@ -76,7 +76,7 @@ export class Origin {
   readonly untouched: Reclaim<Tracked> = new Reclaim<Tracked>(this)
   readonly #waiters = new Roster<Tracked>()
   readonly #live = new Roster<Tracked>()
-  readonly #queue: Queue | undefined
+  readonly #queue: Queue<Tracked> | undefined
   readonly #deferred = new Deferred()
   /** Bodies whose headers have just come, and that may have a short way to their end. */
   readonly #begun = new Recent()
@@ -88,7 +88,7 @@ export class Origin {
     this.name = name
     this.scope = scope
     this.connections = new Connections(this)
-    if (scope.limit !== undefined) this.#queue = new Queue(scope.limit)
+    if (scope.limit !== undefined) this.#queue = new Queue<Tracked>(scope.limit)
     this.#starvation = new Starvation(this)
   }
 
@@ -134,7 +134,7 @@ export class Origin {
 
   /** When the request was dispatched that waits for a connection longest, not counting those whose connection is being made. */
   get waitingSince(): number | undefined {
-    const queued = this.#queue?.waiting.first as Tracked | undefined
+    const queued = this.#queue?.waiting.first
     let elsewhere = this.#waiters.first
     while (elsewhere?.isPooled === true) elsewhere = elsewhere.next as Tracked | undefined
     if (queued === undefined || elsewhere === undefined) return (queued ?? elsewhere)?.since
@@ -270,7 +270,7 @@ export class Origin {
    */
   destroy(error: Error): void {
     // First who has no connection: the dispatcher below need not see them, and may be one that nobody destroys.
-    const queued = (this.#queue?.waiting.all() ?? []) as Tracked[]
+    const queued = this.#queue?.waiting.all() ?? []
     const all = [...queued, ...this.#waiters.all(), ...this.#live.all()]
     try {
       forAll(all, (body) => body.giveUp('client', error))
