@@ -53,7 +53,7 @@ export interface Client {
    * @throws BodyLeakedError with `leaks: 'throw'`, if a body was forgotten
    */
   close(): Promise<void>
-  /** Ends everything now; readers get `error`. A dispatcher of your own stays open. */
+  /** Ends everything now; readers get `error`. A dispatcher of your own stays open. Rejects with what a handler of yours throws then. */
   destroy(error?: Error): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -69,7 +69,14 @@ export function createClient(options?: ClientOptions): Client {
   const isOwn = resolved.dispatcher === undefined && resolved.fetch === undefined
   const limit = isOwn ? (resolved.connections ?? clientDefaults.connections) : undefined
   const leaks = resolved.leaks === 'off' ? undefined : new Leaks(name, resolved.leaks)
-  const drain = createDrain(resolved.drain, { client: name, limit, warn: resolved.queue.warn, leaks })
+  const isAwaited = resolved.dispatcher === undefined
+  const drain = createDrain(resolved.drain, {
+    client: name,
+    limit,
+    warn: resolved.queue.warn,
+    leaks,
+    isAwaited,
+  })
   const defaults: CallDefaults = {
     origin: origin === undefined ? undefined : baseOf(origin),
     headers,
@@ -111,9 +118,12 @@ export function createClient(options?: ClientOptions): Client {
   }
 
   async function destroy(error?: Error): Promise<void> {
-    drain.destroy(error)
-    retries.destroy(error ?? new errors.ClientDestroyedError())
-    await transport.destroy(error)
+    try {
+      drain.destroy(error)
+    } finally {
+      retries.destroy(error ?? new errors.ClientDestroyedError())
+      await transport.destroy(error)
+    }
   }
 
   const close = (): Promise<void> => (ended ??= end())

@@ -5,12 +5,12 @@
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Client } from '../client.ts'
+import { cancel } from '../fetch/request.ts'
 import { type AwsHandlerOptions, orNone, resolveAwsHandler } from '../options/aws.ts'
 import type { QueueAware } from '../queued.ts'
 import { abortError, type AbortSignalLike, asNodeError, onAbort, timeoutError } from './node-errors.ts'
 import { joined } from './node-headers.ts'
 import { NodeBody } from './node-body.ts'
-import { closeUnsent } from './unsent.ts'
 
 export type { AwsHandlerOptions } from '../options/aws.ts'
 
@@ -234,15 +234,15 @@ class Call implements Dispatcher.DispatchHandler, QueueAware {
 
   #end(error: Error): void {
     this.#reason = error
-    if (this.#body === undefined) this.#fail(error)
-    else this.#body.fail(error)
+    if (this.#body !== undefined) return this.#body.abort(error)
+    this.#fail(error)
     this.#controller?.abort(error)
   }
 
   #fail(error: Error): void {
     clearTimeout(this.#timer)
     this.#leaveSignal?.()
-    closeUnsent(this.#unsent)
+    cancel(this.#unsent, error)
     this.#unsent = undefined
     this.#reject?.(error)
     this.#resolve = this.#reject = undefined

@@ -71,10 +71,13 @@ export class NodeBody extends Watched {
     stream?.push(null)
   }
 
-  /** Whoever reads hears of it now, else whoever will: a body nobody looks at must not end the process. */
+  /**
+   * Whoever waits hears of it now; who is behind, once what has arrived is read (an IncomingMessage drops it): an SDK that goes on asks for
+   * the rest. So does whoever begins later: a body nobody looks at must not end the process.
+   */
   fail(error: Error): void {
     if (this.#hasEnded) return
-    const stream = this.#isTouched ? this.#reader : this.#waiting
+    const stream = this.#waiting
     this.#hasEnded = true
     this.#failure = error
     this.#done()

@@ -52,6 +52,11 @@ export class Deadline {
     if (this.#phase === 'body') this.enter('body')
   }
 
+  /** Whoever reads it waits for nothing more of the wire. */
+  arrived(): void {
+    if (this.#phase === 'body') this.enter(undefined)
+  }
+
   /** For good: what comes afterwards sets no timer. */
   end(): void {
     clearTimeout(this.#timer)

@@ -87,6 +87,7 @@ export class Gate {
     if (controller !== this.#newest) return
     this.#isOver = true
     if (this.#isAnswered) this.deadline?.end()
+    else this.deadline?.arrived()
   }
 }
 
@@ -180,12 +181,14 @@ class GuardedHandler implements Handler, QueueAware, ArrivalAware, Traced {
     if (status >= 200) {
       this.#gate.guard(guarded)
       this.#gate.headers = headers
-      this.#gate.deadline?.enter(undefined)
+      // Open already: undici reads it all before it answers.
+      this.#gate.deadline?.enter(this.#gate.isOpen ? 'body' : undefined)
       if (!this.#gate.isOpen) controller.pause()
     }
     this.#inner.onResponseStart?.(guarded, status, this.#gate.told(headers), statusText)
   }
   onResponseData(controller: Controller, chunk: Buffer): void {
+    this.#gate.deadline?.progress()
     this.#inner.onResponseData?.(this.#controller ?? controller, chunk)
   }
   onResponseArrived(): void {
@@ -205,14 +208,16 @@ class GuardedHandler implements Handler, QueueAware, ArrivalAware, Traced {
 /** `dispatcher` with the bodies of one call behind `gate`, and with our time limits instead of undici's own. */
 export function behind(gate: Gate, dispatcher: Dispatcher, timeouts: Timeouts = {}): Dispatcher {
   // undici's own would end a call sooner than a longer limit of ours.
-  const own: Partial<Dispatcher.DispatchOptions> = {}
-  if (timeouts.headers !== undefined) own.headersTimeout = 0
-  if (timeouts.body !== undefined) own.bodyTimeout = 0
+  const own = {
+    ...(timeouts.headers !== undefined && { headersTimeout: 0 }),
+    ...(timeouts.body !== undefined && { bodyTimeout: 0 }),
+  }
+  const hasOwn = Object.keys(own).length > 0
   return Object.create(dispatcher, {
     dispatch: {
       value: (opts: Dispatcher.DispatchOptions, handler: Handler) => {
         gate.origin = String(opts.origin)
-        return dispatcher.dispatch({ ...opts, ...own }, new GuardedHandler(gate, handler))
+        return dispatcher.dispatch(hasOwn ? { ...opts, ...own } : opts, new GuardedHandler(gate, handler))
       },
     },
   }) as Dispatcher

@@ -4,7 +4,7 @@
  */
 import { type fetch, FormData as UndiciFormData, Request as UndiciRequest } from 'undici'
 import type { FetchInit } from './fetch.ts'
-import { atHand } from './request.ts'
+import { atHand, ours } from './request.ts'
 import { signalOf } from './signals.ts'
 
 export type UndiciInput = Parameters<typeof fetch>[0]
@@ -45,9 +45,6 @@ export const members = [
   'priority',
 ] as const
 
-/** Those that are not for another fetch. */
-export const ours = ['timeout', 'retry', 'hedge', 'decompress'] as const
-
 /** A copy that may be changed; of an init that is a Request, too, whose members are inherited. */
 export function spread(init: FetchInit | null = {}): FetchInit {
   if (init === null) return {}
@@ -78,11 +75,20 @@ const isTagged = (value: unknown, tag: string): boolean =>
 /** Of any copy of the class: undici's, Node's, or another. */
 export const isRequest = (input: unknown): input is Request => isTagged(input, 'Request')
 
+/** Neither Node's nor undici's. */
+export const isForeignRequest = (input: Request): boolean =>
+  !(input instanceof Request || (input as unknown) instanceof UndiciRequest)
+
 function isForeignFormData(body: unknown): body is FormData {
   return isTagged(body, 'FormData') && !(body instanceof UndiciFormData)
 }
 
+/** @throws TypeError for a form of the package form-data, which undici would send as `[object FormData]` */
 function unpackForm(form: FormData): UndiciFormData {
+  if (!(Symbol.iterator in form))
+    throw new TypeError(
+      'A form of the package form-data is not for fetch: use the global FormData, or send form.getBuffer() with form.getHeaders()',
+    )
   const own = new UndiciFormData()
   for (const [name, value] of form) {
     if (typeof value === 'string') own.append(name, value)
@@ -94,7 +100,7 @@ function unpackForm(form: FormData): UndiciFormData {
 async function unpackRequest(request: Request, init: UndiciInit): Promise<UndiciRequest> {
   const { url, method, redirect, integrity, keepalive, cache, mode, credentials } = request
   const { referrer, referrerPolicy } = request
-  const body = request.body !== null && init.body == null ? await atHand(request.body) : null
+  const body = request.body != null && init.body == null ? await atHand(request.body) : null
   return new UndiciRequest(url, {
     method,
     headers: [...request.headers],

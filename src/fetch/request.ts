@@ -76,8 +76,11 @@ const methods: ReadonlyMap<unknown, string> = new Map(
   }),
 )
 
-/** Members of an init that are ours, and change nothing about what is sent. */
-const ownMembers: ReadonlySet<string> = new Set(['dispatcher', 'timeout', 'retry', 'hedge', 'decompress'])
+/** Members of an init that are not for another fetch. */
+export const ours = ['timeout', 'retry', 'hedge', 'decompress'] as const
+
+/** Those that change nothing about what is sent. */
+const ownMembers: ReadonlySet<string> = new Set([...ours, 'dispatcher'])
 
 /** Most calls have none. */
 const noInit: Parts = {}
@@ -196,14 +199,16 @@ function readBody(content: unknown, init: Parts): Extracted | undefined {
   return { body: content instanceof ReadableStream ? { ...body, stream: content } : body, type: null }
 }
 
-/** Ends a body that will not be sent. */
-export function cancel(content: object, reason: unknown): void {
+/** Ends a body that will not be sent; what cannot be left open stays as it is. */
+export function cancel(content: unknown, reason: unknown): void {
   if (content instanceof ReadableStream) {
     if (!content.locked) content.cancel(reason).catch(() => {})
   } else if (content instanceof Readable) {
     content.destroy()
   } else {
-    const iterator = (content as Partial<AsyncIterable<unknown>>)[Symbol.asyncIterator]?.()
+    const iterator = (content as Partial<AsyncIterable<unknown>> | null | undefined)?.[
+      Symbol.asyncIterator
+    ]?.()
     iterator?.return?.().catch(() => {})
   }
 }

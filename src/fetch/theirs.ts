@@ -2,7 +2,8 @@
 import { InvalidOptionError } from '../errors.ts'
 import { refuseUnseen } from '../options.ts'
 import { atOrigin, type CallDefaults, type FetchInit } from './fetch.ts'
-import { ours, spread } from './globals.ts'
+import { spread } from './globals.ts'
+import { ours } from './request.ts'
 import type { RawHeaders } from './response.ts'
 import { signalOf } from './signals.ts'
 

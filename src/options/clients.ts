@@ -68,7 +68,7 @@ export interface ClientOptions {
   connectionLifetime?: number
   /** Use HTTP/2 where an https server offers it. @default true */
   http2?: boolean
-  /** 'env' reads HTTP_PROXY, HTTPS_PROXY and NO_PROXY; a URL names the proxy; false uses none. @default false (as undici) */
+  /** 'env' reads HTTP_PROXY, HTTPS_PROXY (SOCKS 5 too) and NO_PROXY; a URL names the proxy; false uses none. @default false (as undici) */
   proxy?: 'env' | (string & {}) | URL | false
   /** TLS options, as `tls.connect` takes them. */
   tls?: ConnectionOptions
@@ -135,6 +135,12 @@ const connectChecks: Checks<ConnectOptions> = {
   lookup: aFunction,
 }
 
+/** Whatever undici's fetch takes for one. */
+const canDispatch: Check = {
+  accepts: 'an undici Dispatcher (an object with dispatch)',
+  ok: (value) => typeof (value as Dispatcher | null)?.dispatch === 'function',
+}
+
 /** @internal */
 export const clientChecks: Checks<ClientOptions> = {
   name: text,
@@ -155,12 +161,7 @@ export const clientChecks: Checks<ClientOptions> = {
   },
   tls: object,
   connect: object,
-  dispatcher: {
-    accepts: 'an undici Dispatcher (an object with dispatch and compose)',
-    ok: (value) =>
-      typeof (value as Dispatcher | null)?.dispatch === 'function' &&
-      typeof (value as Dispatcher).compose === 'function',
-  },
+  dispatcher: canDispatch,
   fetch: aFunction,
   drain: object,
   timeout: object,
@@ -173,11 +174,6 @@ export const clientChecks: Checks<ClientOptions> = {
   hedge: hedgeCheck,
   maxResponseSize: bytes,
   decompress: boolean,
-}
-
-const canDispatch: Check = {
-  accepts: 'an undici Dispatcher (an object with dispatch)',
-  ok: (value) => typeof (value as Dispatcher | null)?.dispatch === 'function',
 }
 
 /** @internal Connection options that a dispatcher of the user's own would silently overrule. */
@@ -216,8 +212,11 @@ export type ResolvedClient = ClientOptions & {
 export function resolveClient(options: ClientOptions = {}): ResolvedClient {
   check('options', options, clientChecks)
   if (options.connect !== undefined) check('connect', options.connect, connectChecks)
-  if (options.dispatcher !== undefined)
-    refuse(options, connectionOptions, 'dispatcher: set it on the dispatcher you pass')
+  if (options.dispatcher !== undefined) {
+    const reason = 'dispatcher: set it on the dispatcher you pass'
+    refuse(options, connectionOptions, reason)
+    refuse(options.timeout ?? {}, ['connect'], reason, 'timeout')
+  }
   if (options.fetch !== undefined) {
     refuse(
       options,
@@ -255,19 +254,14 @@ export function resolveDispatcher(dispatcher: Dispatcher): Dispatcher {
 }
 
 /** @internal */
-export function refuse(options: object, names: readonly string[], reason: string): void {
-  const name = names.find((each) => (options as Record<string, unknown>)[each] !== undefined)
-  if (name !== undefined)
-    throw new InvalidOptionError(name, `Option ${name} cannot be combined with ${reason}`)
+export function refuse(options: object, names: readonly string[], reason: string, path?: string): void {
+  const found = names.find((each) => (options as Record<string, unknown>)[each] !== undefined)
+  if (found === undefined) return
+  const name = path === undefined ? found : `${path}.${found}`
+  throw new InvalidOptionError(name, `Option ${name} cannot be combined with ${reason}`)
 }
 
 /** @internal Of a fetch of somebody else's only its answer can be seen, not the connection it waits for. */
 export function refuseUnseen(timeout: TimeoutOptions = {}, path: string): void {
-  for (const name of ['connect', 'queue'] as const) {
-    if (timeout[name] !== undefined)
-      throw new InvalidOptionError(
-        `${path}.${name}`,
-        `Option ${path}.${name} cannot be combined with fetch: when it has a connection cannot be seen`,
-      )
-  }
+  refuse(timeout, ['connect', 'queue'], 'fetch: when it has a connection cannot be seen', path)
 }

@@ -24,8 +24,8 @@ const patterns: readonly [RegExp, string | ((...parts: string[]) => string)][] =
     new RegExp(`((?:AccountKey|SharedAccessSignature|SharedAccessKey|password|pwd)=)[^;\\s'"\`]+`, 'gi'),
     '$1***',
   ],
-  // JSON Web Tokens, AWS access keys, and tokens that say what they are.
-  [/(?<![\w-])eyJ[\w-]+\.[\w-]+\.?[\w-]*/g, '***'],
+  // JSON Web Tokens (only in what has a dot behind it, so that nothing is looked through twice), AWS access keys, and tokens that say what they are.
+  [/(?<![\w-])(?=[\w-]+\.[\w-])((?:[\w-]*?[-_])??)eyJ[\w-]+\.[\w-]+\.?[\w-]*/g, '$1***'],
   [/\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g, '***'],
   [/\b(?:gh[pousr]_|github_pat_|xox[abprs]-|sk-|glpat-|npm_)[\w-]{10,}/g, '***'],
 ]

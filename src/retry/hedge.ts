@@ -21,7 +21,7 @@ export async function hedged(
   signal: AbortSignal | null | undefined,
   after: number,
   mayHedge: () => boolean,
-  isAnswer: (response: OwnedResponse) => boolean,
+  isAnswer: (response: Partial<OwnedResponse> | null) => boolean,
 ): Promise<OwnedResponse> {
   const legs: Running[] = []
   const { promise, resolve } = Promise.withResolvers<Running>()

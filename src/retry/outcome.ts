@@ -49,9 +49,9 @@ export function noticeOf(outcome: Outcome, wait: number): RetryNotice {
   })
 }
 
-/** Half a Response, as simple mocks make it: nothing in it says whether another attempt is worth it. */
-export const isHalf = (response: OwnedResponse): boolean =>
-  typeof (response as { headers?: Partial<Headers> }).headers?.get !== 'function'
+/** Half a Response, or none, as simple mocks make it: nothing in it says whether another attempt is worth it. */
+export const isHalf = (response: OwnedResponse | undefined | null): boolean =>
+  typeof (response as { headers?: Partial<Headers> } | undefined | null)?.headers?.get !== 'function'
 
 /** Gives a response up; half a Response has nothing to give up. */
 export async function dispose(response: Partial<OwnedResponse> | undefined): Promise<void> {

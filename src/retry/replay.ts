@@ -5,7 +5,7 @@
 import { types } from 'node:util'
 import { type Base, resolveAddress } from '../fetch/address.ts'
 import type { FetchInit } from '../fetch/fetch.ts'
-import { isRequest, spread } from '../fetch/globals.ts'
+import { isForeignRequest, isRequest, spread } from '../fetch/globals.ts'
 import { atHand, cancel, OwnBytes } from '../fetch/request.ts'
 import { signalOf } from '../fetch/signals.ts'
 import { withoutUndefined } from '../options/check.ts'
@@ -25,9 +25,12 @@ export interface Replay {
   readonly url: string
   readonly headers: FetchInit['headers']
   readonly signal: AbortSignal | null | undefined
-  /** Arguments for the next attempt; calls the caller's function, if the body is one. */
-  next(): Sendable | Promise<Sendable>
+  /** Arguments for the next attempt, at this URL; calls the caller's function, if the body is one. */
+  next(url: string): Sendable | Promise<Sendable>
 }
+
+/** Their requests have no body. */
+const bodiless: ReadonlySet<string> = new Set(['GET', 'HEAD'])
 
 /** @param origin base for relative URLs */
 export function replayOf(
@@ -35,36 +38,55 @@ export function replayOf(
   init: FetchInit | undefined,
   origin: Base | undefined,
 ): Replay | Promise<Replay> {
-  if (!isRequest(input)) return replay(input, init ?? {}, origin)
-  const parts = { ...partsOf(input), ...withoutUndefined(init ?? {}) }
-  if (input.body === null || parts.body != null) return replay(input.url, parts, origin)
-  // Of a fetch that has streams of its own kind: sent as it is.
-  if (!('getReader' in input.body))
-    return {
-      ...replay(input.url, parts, origin),
-      isRepeatable: false,
-      next: () => ({ input, init: init ?? {} }),
-    }
-  return atHand(input.body).then(({ source, send }) =>
-    replay(
-      input.url,
-      { ...parts, body: (source ?? send()) as NonNullable<RequestInit['body']>, duplex: 'half' },
-      origin,
-    ),
-  )
+  const given = init ?? {}
+  if (!isRequest(input)) return replay(input, given, origin)
+  const parts = { ...partsOf(input), ...withoutUndefined(given) }
+  // Not every fetch shows it.
+  const body = input.body as Request['body'] | undefined
+  const isSendable = body === undefined ? !bodiless.has(input.method) : body !== null
+  const hasOwn = isSendable && parts.body == null
+  if (hasOwn && body != null && 'getReader' in body)
+    return atHand(body).then(({ source, send }) =>
+      replay(
+        input.url,
+        { ...parts, body: (source ?? send()) as NonNullable<RequestInit['body']>, duplex: 'half' },
+        origin,
+      ),
+    )
+  // Of another fetch it may have more than these parts (node-fetch's an agent), and a stream of its own kind.
+  const whole = isForeignRequest(input) ? { input, init: given } : undefined
+  const made = replay(input.url, parts, origin, whole)
+  return hasOwn ? { ...made, isRepeatable: false } : made
 }
 
-function replay(input: string | URL, init: FetchInit, origin: Base | undefined): Replay {
+/** @param whole what is sent instead, unless a policy has another URL */
+function replay(
+  input: string | URL,
+  init: FetchInit,
+  origin: Base | undefined,
+  whole: Sendable = { input, init },
+): Replay {
   const { body, method = 'GET', headers, signal } = init
-  const rest = { isRepeatable: isRepeatable(body), method: method.toUpperCase(), headers, signal }
   const url =
     typeof input === 'string' ? (origin === undefined ? input : resolveAddress(input, origin)) : input.href
-  if (typeof body !== 'function') return { ...rest, url, next: () => ({ input, init }) }
-  const next = async (): Promise<Sendable> => ({
-    input,
-    init: { ...init, body: await body(), duplex: 'half' },
-  })
-  return { ...rest, url, next }
+  return {
+    isRepeatable: isRepeatable(body),
+    method: method.toUpperCase(),
+    headers,
+    signal,
+    url,
+    next(at) {
+      const sent = at === url ? whole : { input: at, init }
+      return typeof body === 'function' ? withBody(sent, body) : sent
+    },
+  }
+}
+
+async function withBody(
+  { input, init }: Sendable,
+  make: Extract<FetchInit['body'], () => unknown>,
+): Promise<Sendable> {
+  return { input, init: { ...init, body: await make(), duplex: 'half' } }
 }
 
 /** Of an attempt that is not made after all. */

@@ -101,7 +101,7 @@ export class Retries {
     // Most calls are answered well, and nothing has to be made for them.
     const sent = send(input, given)
     return sent.then(
-      (response) => (response.ok ? response : follow(sent)),
+      (response) => ((response as OwnedResponse | undefined | null)?.ok ? response : follow(sent)),
       () => follow(sent),
     )
   }

@@ -43,6 +43,8 @@ export interface RetrySettings {
 interface Ended {
   readonly outcome: Outcome
   readonly next: NextAttempt
+  /** What is handed out unless there is another attempt; undefined if this one failed. */
+  readonly answer: { readonly response: OwnedResponse | undefined | null } | undefined
 }
 
 /** The only thing p-retry is ever thrown: of other errors it would make up its own mind, and try again on the strength of the attempt before. */
@@ -105,13 +107,14 @@ export class RetriedCall {
   async #try(sent?: Promise<OwnedResponse>): Promise<Ended> {
     this.#attempt++
     const { policy, hedge, closing, destroyed } = this.#settings
-    let response: OwnedResponse | undefined
+    let answer: Ended['answer']
     let error: unknown
     try {
-      response = await (sent ?? (hedge === undefined ? this.#request() : this.#hedge(hedge)))
+      answer = { response: await (sent ?? (hedge === undefined ? this.#request() : this.#hedge(hedge))) }
     } catch (thrown) {
       error = thrown
     }
+    const response = answer?.response ?? undefined
     const facts = {
       attempt: this.#attempt,
       url: this.#url,
@@ -125,13 +128,14 @@ export class RetriedCall {
     const isOver =
       this.#replay.signal?.aborted === true ||
       closing.aborted ||
-      (response !== undefined && isHalf(response)) ||
+      (answer !== undefined && isHalf(response)) ||
       (error instanceof TimeoutError && error.phase === 'total')
-    if (policy === undefined || isOver) return { outcome, next: stop }
+    if (policy === undefined || isOver) return { outcome, next: stop, answer }
     try {
       const next = policy.next(outcome)
       return {
         outcome,
+        answer,
         next: next instanceof Promise ? await unlessEnded(next, this.#ends(destroyed)) : next,
       }
     } catch (thrown) {
@@ -141,10 +145,9 @@ export class RetriedCall {
   }
 
   async #request(signal?: AbortSignal): Promise<OwnedResponse> {
-    const made = this.#replay.next()
+    const made = this.#replay.next(this.#url)
     const { input, init } = made instanceof Promise ? await this.#made(made) : made
-    const target = this.#url === this.#replay.url ? input : this.#url
-    return this.#send(target, signal === undefined ? init : { ...init, signal }, this.#since)
+    return this.#send(input, signal === undefined ? init : { ...init, signal }, this.#since)
   }
 
   /** Whoever makes a body may do so too late, or for a client that sends nothing more: then it is given up. */
@@ -171,7 +174,7 @@ export class RetriedCall {
       signal,
       after,
       isAllowed,
-      ({ status }) => status < 500,
+      (response) => (response?.status ?? Infinity) < 500,
     )
   }
 
@@ -203,12 +206,13 @@ export class RetriedCall {
     return true
   }
 
-  #conclude({ outcome, next }: Ended): OwnedResponse {
-    const { response, error } = outcome
+  #conclude({ outcome, next, answer }: Ended): OwnedResponse {
+    const { error } = outcome
     if (!next.retry && next.because !== undefined) this.#giveUp(outcome, next.because)
-    if (response !== undefined) {
-      if (!next.retry) this.#settings.budget?.settle?.(outcome)
-      return response
+    if (answer !== undefined) {
+      if (!next.retry && answer.response) this.#settings.budget?.settle?.(outcome)
+      // Of a mock that answers with nothing, just that.
+      return answer.response as OwnedResponse
     }
     const isOurs = this.#replay.signal?.aborted !== true && error instanceof Error
     const final = this.#gaveUp === 'body' ? new BodyNotReplayableError(error) : error
@@ -222,11 +226,12 @@ export class RetriedCall {
     throw final
   }
 
-  #ends(closing: AbortSignal): Ends {
+  /** @param over aborts when the client ends what waits now */
+  #ends(over: AbortSignal): Ends {
     const { total } = this.#settings
     const { signal, method } = this.#replay
     const late = (): Error => new TimeoutError('total', total, method, redactUrl(this.#url))
-    return { signal, closing, end: this.#since + total, late }
+    return { signal, closing: over, end: this.#since + total, late }
   }
 
   #giveUp(outcome: AttemptOutcome, why: GaveUp): false {

@@ -8,7 +8,8 @@ import {
   Pool,
   ProxyAgent,
 } from 'undici'
-import { clientDefaults, type ConnectOptions, type ResolvedClient } from '../options.ts'
+import { InvalidOptionError } from '../errors.ts'
+import { clientDefaults, type ConnectOptions, type ResolvedClient, type Timeouts } from '../options.ts'
 import { margin } from './keep-alive.ts'
 
 /** The dispatcher these options describe, and whether it is ours to close. */
@@ -18,21 +19,34 @@ export function createAgent(options: ResolvedClient): { dispatcher: Dispatcher; 
   const settings = poolOptions(options)
   if (proxy === false) return { dispatcher: new Agent(settings), owned: true }
   const behind = { ...settings, ...proxyOptions(options) }
-  if (proxy === 'env') return { dispatcher: new EnvHttpProxyAgent(behind), owned: true }
+  if (proxy === 'env') {
+    if (options.connect !== undefined) refuseSocks()
+    return { dispatcher: new EnvHttpProxyAgent(behind), owned: true }
+  }
   return { dispatcher: new ProxyAgent({ ...behind, uri: String(proxy) }), owned: true }
 }
 
+/** undici takes options of the connection to a SOCKS proxy for a wish to speak TLS to it. */
+function refuseSocks({ env } = process): void {
+  const proxies = [env['http_proxy'] ?? env['HTTP_PROXY'], env['https_proxy'] ?? env['HTTPS_PROXY']]
+  if (proxies.some((each) => /^\s*socks5?:/i.test(each ?? '')))
+    throw new InvalidOptionError(
+      'connect',
+      "Option connect cannot be combined with proxy: 'env' where that is a SOCKS proxy",
+    )
+}
+
 /** undici does not heed `connect` behind a proxy: options of the way to the proxy and of the one in the tunnel are apart. */
-function proxyOptions({ tls = {}, connect = {}, timeout }: ResolvedClient): Partial<ProxyAgent.Options> {
-  const { connect: limit } = timeout
+function proxyOptions({ tls = {}, connect, timeout }: ResolvedClient): Partial<ProxyAgent.Options> {
+  const limit = limitOf(timeout)
   const tunnel = {
-    ...localAddressOf(connect),
+    ...localAddressOf(connect ?? {}),
     ...(limit === undefined ? undefined : { headersTimeout: limit }),
   }
   return {
     // Ours are meant for the origin behind it.
     requestTls: tls as buildConnector.BuildOptions,
-    proxyTls: connect,
+    ...(connect === undefined ? undefined : { proxyTls: connect }),
     ...(limit === undefined ? undefined : { connectTimeout: limit }),
     clientFactory(proxy: URL, given: object): Dispatcher {
       const pool = new Pool(proxy, { ...given, ...tunnel })
@@ -42,6 +56,11 @@ function proxyOptions({ tls = {}, connect = {}, timeout }: ResolvedClient): Part
       }) as Dispatcher
     },
   }
+}
+
+/** As undici takes it, everywhere: in whole milliseconds, and 0 is no limit. */
+function limitOf({ connect }: Timeouts): number | undefined {
+  return connect === undefined ? undefined : connect === Infinity ? 0 : Math.ceil(connect)
 }
 
 /** A tunnel is part of a connection: one that is late is a connection that is. */
@@ -58,9 +77,7 @@ const localAddressOf = ({ localAddress }: ConnectOptions): { localAddress?: stri
 
 function poolOptions(options: ResolvedClient): Agent.Options {
   const { connections = clientDefaults.connections, keepAlive = clientDefaults.keepAlive } = options
-  const { connect: timeout } = options.timeout
-  // undici's 0 is no limit.
-  const connectTimeout = timeout === undefined ? undefined : { timeout: timeout === Infinity ? 0 : timeout }
+  const timeout = limitOf(options.timeout)
   const settings: Agent.Options = {
     connections,
     // One response after another: behind a slow body, a pipelined request would wait for it.
@@ -73,7 +90,7 @@ function poolOptions(options: ResolvedClient): Agent.Options {
     ...(options.maxOrigins === undefined ? undefined : { maxOrigins: options.maxOrigins }),
     ...(options.connectionLifetime === undefined ? undefined : { clientTtl: options.connectionLifetime }),
     ...localAddressOf(options.connect ?? {}),
-    connect: { ...options.tls, ...options.connect, ...connectTimeout } as NonNullable<
+    connect: { ...options.tls, ...options.connect, ...(timeout !== undefined && { timeout }) } as NonNullable<
       Agent.Options['connect']
     >,
   }

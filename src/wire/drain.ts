@@ -4,6 +4,7 @@
  */
 import { type Dispatcher, Dispatcher1Wrapper, errors } from 'undici'
 import type { BusyPool } from '../errors.ts'
+import { forAll } from '../for-all.ts'
 import { Leaks } from '../leaks.ts'
 import {
   clientDefaults,
@@ -55,14 +56,17 @@ export interface Drain {
   busy(origin: string, isOwn: boolean): BusyPool | undefined
   /** Takes no new request and drains no more: drains under way are closed, untouched bodies are given up after `stall`. */
   stop(): void
-  /** Gives every body up that has a connection, and every request that gets one. */
+  /**
+   * Gives up every request and every body, and ends drains.
+   * @throws what a handler throws that hears of it, once all have
+   */
   destroy(error?: Error): void
 }
 
 /** @internal */
 export function createDrain(
   limits: ResolvedDrain,
-  of: Pick<Scope, 'client' | 'limit' | 'warn' | 'leaks'>,
+  of: Pick<Scope, 'client' | 'limit' | 'warn' | 'leaks' | 'isAwaited'>,
 ): Drain {
   watchSockets()
   const scope: Scope = { ...of, stall: limits.stall, closing: false, error: undefined }
@@ -112,7 +116,7 @@ export function createDrain(
     destroy(error = new errors.ClientDestroyedError()) {
       scope.closing = true
       scope.error = error
-      for (const origin of origins.all()) origin.destroy(error)
+      forAll(origins.all(), (origin) => origin.destroy(error))
     },
   }
 }
@@ -130,6 +134,7 @@ export function drain(options?: DrainOptions): Dispatcher.DispatcherComposeInter
     limit: undefined,
     warn: queueDefaults.warn,
     leaks: new Leaks(client, clientDefaults.leaks),
+    isAwaited: false,
   }).interceptor
 }
 

@@ -11,6 +11,7 @@ import {
   redactUrl,
   type WaitEvent,
 } from '../events.ts'
+import { forAll } from '../for-all.ts'
 import type { Leaks } from '../leaks.ts'
 import { Connections } from './connections.ts'
 import { Deferred, patience, type Sendable } from './deferred.ts'
@@ -58,6 +59,8 @@ export interface Scope {
   readonly warn: number
   /** Undefined: nobody wants to know of them. */
   readonly leaks: Leaks | undefined
+  /** Whoever closes the client waits for its bodies: they are not on a dispatcher of the user's own. */
+  readonly isAwaited: boolean
   closing: boolean
   /** Why the client was destroyed. */
   error: Error | undefined
@@ -73,7 +76,7 @@ export class Origin {
   readonly untouched: Reclaim<Tracked> = new Reclaim<Tracked>(this)
   readonly #waiters = new Roster<Tracked>()
   readonly #live = new Roster<Tracked>()
-  readonly #queue: Queue | undefined
+  readonly #queue: Queue<Tracked> | undefined
   readonly #deferred = new Deferred()
   /** Bodies whose headers have just come, and that may have a short way to their end. */
   readonly #begun = new Recent()
@@ -85,7 +88,7 @@ export class Origin {
     this.name = name
     this.scope = scope
     this.connections = new Connections(this)
-    if (scope.limit !== undefined) this.#queue = new Queue(scope.limit)
+    if (scope.limit !== undefined) this.#queue = new Queue<Tracked>(scope.limit)
     this.#starvation = new Starvation(this)
   }
 
@@ -131,7 +134,7 @@ export class Origin {
 
   /** When the request was dispatched that waits for a connection longest, not counting those whose connection is being made. */
   get waitingSince(): number | undefined {
-    const queued = this.#queue?.waiting.first as Tracked | undefined
+    const queued = this.#queue?.waiting.first
     let elsewhere = this.#waiters.first
     while (elsewhere?.isPooled === true) elsewhere = elsewhere.next as Tracked | undefined
     if (queued === undefined || elsewhere === undefined) return (queued ?? elsewhere)?.since
@@ -189,6 +192,7 @@ export class Origin {
   abandon(body: Tracked): void {
     this.noteWait(body, 'none')
     body.roster?.remove(body)
+    if (this.waiting === 0) this.untouched.rest()
   }
 
   /** The dispatcher below has no more to do with this request. */
@@ -260,12 +264,19 @@ export class Origin {
     this.untouched.reviewSoon()
   }
 
-  /** The client is destroyed: whoever waits or still reads gets the error. */
+  /**
+   * The client is destroyed: whoever waits or still reads gets the error.
+   * @throws what a handler throws, once all have heard of it
+   */
   destroy(error: Error): void {
     // First who has no connection: the dispatcher below need not see them, and may be one that nobody destroys.
-    const queued = (this.#queue?.waiting.all() ?? []) as Tracked[]
-    for (const body of [...queued, ...this.#waiters.all(), ...this.#live.all()]) body.giveUp('client', error)
-    this.stop()
+    const queued = this.#queue?.waiting.all() ?? []
+    const all = [...queued, ...this.#waiters.all(), ...this.#live.all()]
+    try {
+      forAll(all, (body) => body.giveUp('client', error))
+    } finally {
+      this.stop()
+    }
   }
 
   /** Connections that those who wait lack: when all that may be open are, and for those no connection is about to be free. */

@@ -3,14 +3,14 @@ import { redactUrl } from '../events.ts'
 import { Origin, type Scope } from './origin.ts'
 import { addCounts, newCounts, showAll, type WireStats } from './stats.ts'
 
-/** Idle origins remembered at the most; a crawler's are folded into the totals. */
+/** Idle origins remembered, beyond as many as were ever in use at once; a crawler's are folded into the totals. */
 const maxIdle = 1_000
 
 export class Origins {
   readonly #scope: Scope
   readonly #byName = new Map<string, Origin>()
   readonly #gone = newCounts()
-  /** How many there are when it is time to look for idle ones: not for each that is new, where few are idle. */
+  /** How many there are when it is time to look for idle ones: not for each new one, where most are in use. */
   #most = maxIdle
 
   constructor(scope: Scope) {

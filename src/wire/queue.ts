@@ -11,9 +11,9 @@ export interface Queued extends Rostered {
   onAdmitted(): void
 }
 
-export class Queue {
+export class Queue<T extends Queued> {
   /** Oldest first. */
-  readonly waiting: Roster<Queued> = new Roster<Queued>()
+  readonly waiting: Roster<T> = new Roster<T>()
   readonly #limit: number
   #taken = 0
   /** One connection takes many requests, or the client ends: the pool takes everything. */
@@ -25,7 +25,7 @@ export class Queue {
   }
 
   /** True if the request has a place now; else it waits for its `onAdmitted()`. */
-  enter(request: Queued): boolean {
+  enter(request: T): boolean {
     if (request.hasPlace) return true
     if (!this.#isOpen && (this.#taken >= this.#limit || this.waiting.size > 0)) {
       this.waiting.add(request)
@@ -36,7 +36,7 @@ export class Queue {
   }
 
   /** The pool has no more to do with this request. */
-  vacate(request: Queued): void {
+  vacate(request: T): void {
     if (!request.hasPlace) return
     request.hasPlace = false
     this.#taken--
@@ -49,7 +49,7 @@ export class Queue {
     this.#admit()
   }
 
-  #seat(request: Queued): void {
+  #seat(request: T): void {
     request.hasPlace = true
     this.#taken++
   }

@@ -18,7 +18,7 @@ export interface Demand {
   readonly needed: number
   /** Since when there is somebody to take a body back for (`performance.now()`). */
   readonly neededSince: number
-  readonly scope: { readonly stall: number; readonly closing: boolean }
+  readonly scope: { readonly stall: number; readonly closing: boolean; readonly isAwaited: boolean }
 }
 
 export class Reclaim<B extends Untouched> {
@@ -38,12 +38,15 @@ export class Reclaim<B extends Untouched> {
   }
 
   remove(body: B): void {
-    this.#untouched.delete(body)
+    if (!this.#untouched.delete(body) || this.#untouched.size > 0) return
+    clearTimeout(this.#timer)
+    this.#timer = undefined
   }
 
   /** Nobody waits for a connection, nor for the end of a close(): a body that may be taken back is no reason to go on living. */
   rest(): void {
-    if (!this.#demand.scope.closing) this.#timer?.unref()
+    const { closing, isAwaited } = this.#demand.scope
+    if (!closing || !isAwaited) this.#timer?.unref()
   }
 
   /** Soon, not now: undici's parser must not be entered twice, and whoever asks may be called by it. */

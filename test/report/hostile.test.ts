@@ -191,8 +191,20 @@ test.each([
   ['a-', 'no scheme, and may begin one at every word'],
   ['?', 'no query'],
   ['eyJ-', 'no token'],
+  ['-eyJ', 'no token either'],
   [':', 'no password', 'http://'],
 ])('a path of 400,000 signs such as "%s" (%s) is redacted in time', (piece, _, before = '') => {
   const text = before + piece.repeat(400_000 / piece.length)
   expect(redactText(text)).toBe(text)
+})
+
+test.each([
+  ['/sessions/token-eyJhbGciOi-eyJx.eyJzdWIi.c2ln/x', '/sessions/token-***/x'],
+  ['a-b.eyJhbGciOi.eyJzdWIi', 'a-b.***'],
+  ['--eyJhbGciOi.eyJzdWIi.', '--***'],
+  ['surveyJson.parse(text)', 'surveyJson.parse(text)'],
+  ['state_eyJhbGciOi.eyJzdWIi', 'state_***'],
+  ['eyJhbGciOi', 'eyJhbGciOi'],
+])('a JSON Web Token is found where it begins, in a word of several parts, too: %s', (text, shown) => {
+  expect(redactText(text)).toBe(shown)
 })

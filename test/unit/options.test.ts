@@ -65,6 +65,9 @@ test('refuses connection options beside a dispatcher, which would overrule them'
   expect(() => createClient({ dispatcher: new Agent(), connections: 3 })).toThrow(
     /connections cannot be combined with dispatcher/,
   )
+  expect(() => createClient({ dispatcher: new Agent(), timeout: { connect: 3 } })).toThrow(
+    /timeout\.connect cannot be combined with dispatcher: set it on the dispatcher you pass/,
+  )
 })
 
 const secret: [string, unknown][] = [

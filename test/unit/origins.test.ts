@@ -39,6 +39,7 @@ const scope: Scope = {
   stall: 0,
   warn: Infinity,
   leaks: undefined,
+  isAwaited: true,
   closing: false,
   error: undefined,
 }

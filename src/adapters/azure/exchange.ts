@@ -4,8 +4,8 @@
  */
 import type { Dispatcher } from 'undici'
 import { BodyGivenUpError } from '../../errors.ts'
+import { cancel } from '../../fetch/request.ts'
 import type { QueueAware } from '../../queued.ts'
-import { closeUnsent } from '../unsent.ts'
 import { AbortError, aborted, bodyError } from './errors.ts'
 import type { WireHeaders } from './headers.ts'
 
@@ -155,7 +155,7 @@ export class Exchange implements Dispatcher.DispatchHandler, QueueAware {
 
   #fail(error: Error): void {
     this.done()
-    closeUnsent(this.#unsent)
+    cancel(this.#unsent, error)
     this.#unsent = undefined
     const call = this.#call
     this.#call = undefined

@@ -36,6 +36,7 @@ export class Traffic {
       stall: limits.stall,
       warn,
       leaks,
+      isAwaited: false,
       closing: false,
       error: undefined,
     }
