@@ -265,7 +265,7 @@ test('the long lane: an attempt without headers is cut and tried again, and its 
   await using origin = await createOrigin((_, reply) =>
     origin.seen.length === 1 ? until(() => !reply.isOpen, 'it is cut') : reply.write(status(200, 2)),
   )
-  await using client = testClient({ retry, timeout: { attempt: 200, total: 20_000 } })
+  await using client = testClient({ retry, timeout: { attempt: 1_000, total: 20_000 } })
   const response = await client.fetch(origin.url, { window: null })
   expect(await response.text()).toBe('xx')
   expect(origin.seen).toHaveLength(2)
