@@ -239,11 +239,11 @@ test('a signal that has nothing but onabort works as well, until the body has en
 
 const limits: Record<string, [object, object, Answer]> = {
   'requestTimeout before the headers': [
-    { requestTimeout: 60, throwOnRequestTimeout: true },
-    { requestTimeout: 60 },
+    { requestTimeout: 500, throwOnRequestTimeout: true },
+    { requestTimeout: 500 },
     never,
   ],
-  'socketTimeout before the headers': [{ socketTimeout: 60 }, { socketTimeout: 60 }, never],
+  'socketTimeout before the headers': [{ socketTimeout: 500 }, { socketTimeout: 500 }, never],
 }
 for (const [name, [own, ours, answer]] of Object.entries(limits)) {
   test(`${name}: a TimeoutError in as many attempts`, async () => {
