@@ -265,7 +265,10 @@ test('closing waits for what is in the queue, destroying ends it', async () => {
 })
 
 test('a name that cannot be resolved fails every request in the queue', async () => {
-  await using client = testClient()
+  const unknown = Object.assign(new Error('getaddrinfo ENOTFOUND nobody.invalid'), { code: 'ENOTFOUND' })
+  await using client = testClient({
+    connect: { lookup: (_name, _options, done) => void setImmediate(done, unknown, '') },
+  })
   const calls = Array.from({ length: 20 }, () => client.fetch('http://nobody.invalid/'))
   for (const { status } of await Promise.allSettled(calls)) expect(status).toBe('rejected')
   expect(client.stats().requests.waiting).toBe(0)

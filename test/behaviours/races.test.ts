@@ -4,6 +4,7 @@ import { request } from 'undici'
 import { expect, test } from 'vitest'
 import { createClient, discard } from '../../src/index.ts'
 import { testClient, works } from '../support/client.ts'
+import { listen } from '../support/listen.ts'
 import { createOrigin } from '../support/origin.ts'
 import { holds, sends } from '../support/parts.ts'
 import { pattern, serveShapes } from '../support/shapes.ts'
@@ -19,9 +20,9 @@ test('a body cancelled, aborted and discarded at once is drained once (T23)', as
   const response = await client.fetch(`${origin.url}/x`, { signal: controller.signal })
   const cancelled = response.body?.cancel()
   controller.abort()
-  const ends = [cancelled, response.body?.cancel(), discard(response), discard(response)]
+  const ended = Promise.allSettled([cancelled, response.body?.cancel(), discard(response), discard(response)])
   await origin.release()
-  await Promise.allSettled(ends)
+  await ended
   await works(client, origin.url)
   expect(client.stats().bodies).toMatchObject({ drained: 1, closed: 0 })
   expect(origin.accepted).toBe(1)
@@ -145,14 +146,13 @@ test('a response given up while its request is still being sent costs the connec
   const server = createServer((incoming, outgoing) => {
     incoming.on('error', () => {})
     outgoing.writeHead(200).write('x')
-  }).listen(0, '127.0.0.1')
-  await until(() => server.listening, 'listening')
-  const { port } = server.address() as { port: number }
+  })
+  await using listening = await listen(server)
+  const { port } = listening
   await using client = testClient()
   const body = new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(10)) })
   const response = await client.fetch(`http://127.0.0.1:${port}/`, { method: 'POST', body, duplex: 'half' })
   await response.body?.cancel()
   await until(() => client.stats().sockets.open === 0, 'connection closed')
   expect(client.stats().bodies.reasons).toMatchObject({ unreusable: 1 })
-  server.close()
 })

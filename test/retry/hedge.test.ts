@@ -95,10 +95,9 @@ test('what must not be done twice is sent once: POST, and a body that is a strea
   ]
   await second(origin)
   await hedgesAnother(client, origin)
-  expect(origin.seen.map(({ method, path }) => method + path)).toEqual([
-    ...['POST/', 'PUT/'],
-    ...['GET/another', 'GET/another'],
-  ])
+  expect(origin.seen.map(({ method, path }) => method + path).join(' ')).toBe(
+    'POST/ PUT/ GET/another GET/another',
+  )
   expect(client.stats().retries.hedged).toBe(1)
   for (const reply of origin.replies) await answer(reply, 'ok')
   for (const call of calls) expect(await (await call).text()).toBe('ok')

@@ -6,6 +6,7 @@ import { type Client, type ClientOptions, fetch } from '../../src/index.ts'
 import { testClient } from '../support/client.ts'
 import { createHttp2Origin, tls } from '../support/h2.ts'
 import { createOrigin, type Reply, type Seen } from '../support/origin.ts'
+import { refused } from '../support/refused.ts'
 import { until } from '../support/until.ts'
 import { forgetsBodies } from '../support/forgotten.ts'
 
@@ -127,9 +128,7 @@ test('a redirect that ends in a failure is followed again from its beginning, on
 })
 
 test('a redirect to a host that refuses is tried again; one that may not be followed is not', async () => {
-  await using gone = await createOrigin((_, reply) => reply.write(status(200)))
-  const { url } = gone
-  await gone.close()
+  const { url } = await refused()
   await using origin = await createOrigin((_, reply) => reply.write(status(302, 0, `location: ${url}\r\n`)))
   await using client = testClient({ retry })
   await expect(client.fetch(origin.url)).rejects.toMatchObject({
