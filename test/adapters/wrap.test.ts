@@ -1,6 +1,5 @@
 /** Other people's fetch under wrap: the same contract above its Response, seen from the server. */
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import nodeFetch from 'node-fetch'
 import { expect, test, vi } from 'vitest'
@@ -15,6 +14,7 @@ import {
   wrap,
 } from '../../src/index.ts'
 import { testClient } from '../support/client.ts'
+import { listen } from '../support/listen.ts'
 import { createOrigin, type Origin } from '../support/origin.ts'
 import { pattern, serveShapes, shapes } from '../support/shapes.ts'
 import { until, untilCollected } from '../support/until.ts'
@@ -217,8 +217,8 @@ for (const [name, create] of Object.entries(foreign)) {
       let text = `${request.method} ${String(request.headers['x-a'])} `
       request.on('data', (part) => (text += String(part))).on('end', () => response.end(text))
     })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    await using listening = await listen(server)
+    const url = `${listening.url}/`
     await using self = client({ headers: { 'x-a': '1' } })
     expect(await (await self.fetch(url, { method: 'POST', body: 'text' })).text()).toBe('POST 1 text')
     if (name !== 'node-fetch' && !name.startsWith('undici')) {
@@ -227,8 +227,6 @@ for (const [name, create] of Object.entries(foreign)) {
       const init = new Request(url, { method: 'PUT', body: 'again', headers: { 'x-a': '2' } })
       expect(await (await self.fetch(url, init as RequestInit)).text()).toBe('PUT 2 again')
     }
-    server.closeAllConnections()
-    server.close()
   })
 }
 

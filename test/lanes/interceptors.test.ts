@@ -1,7 +1,6 @@
 /** The bare interceptor on dispatchers of the user's own, with undici's interceptors around it, and under Node's own fetch. */
 import diagnostics from 'node:diagnostics_channel'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import zlib from 'node:zlib'
 import {
@@ -18,6 +17,7 @@ import {
 import { afterEach, expect, test } from 'vitest'
 import { createClient, drain, fetch } from '../../src/index.ts'
 import { testClient } from '../support/client.ts'
+import { listen } from '../support/listen.ts'
 import { createOrigin, type Script } from '../support/origin.ts'
 import { pattern, serveShapes } from '../support/shapes.ts'
 import { until } from '../support/until.ts'
@@ -171,9 +171,9 @@ test("with undici's decompress, dns and cache on top: the bytes are theirs, the 
     outgoing.setHeader('content-encoding', 'gzip')
     outgoing.setHeader('cache-control', 'public, max-age=60')
     outgoing.end(coded)
-  }).listen(0, '127.0.0.1')
-  await until(() => server.listening, 'listening')
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  })
+  await using listening = await listen(server)
+  const url = `${listening.url}/`
   const agent = new Agent({ connections: 2 })
   const dispatcher = agent.compose(
     drain(),
@@ -187,7 +187,6 @@ test("with undici's decompress, dns and cache on top: the bytes are theirs, the 
   }
   expect(answered).toBe(1)
   await agent.destroy()
-  server.close()
 })
 
 test('above a MockAgent: mocked answers come through, read or not', async () => {
@@ -262,9 +261,8 @@ test('upgrade and CONNECT pass untouched', async () => {
     hello(socket, '101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x'),
   )
   server.on('connect', (_, socket) => hello(socket, '200 OK'))
-  server.listen(0, '127.0.0.1')
-  await until(() => server.listening, 'listening')
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  await using listening = await listen(server)
+  const origin = listening.url
   const client = createClient({ connections: 2 })
   for (const socket of [
     (await client.dispatcher.upgrade({ path: '/', protocol: 'x', origin } as never)).socket,
@@ -276,7 +274,6 @@ test('upgrade and CONNECT pass untouched', async () => {
   }
   expect(client.stats().bodies).toMatchObject({ open: 0, read: 0, drained: 0, closed: 0 })
   await client.close()
-  server.close()
 })
 
 for (const [way, refuse] of [
@@ -296,9 +293,8 @@ for (const [way, refuse] of [
       socket.on('close', () => (isGone = true))
       socket.resume().write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n')
     })
-    server.listen(0, '127.0.0.1')
-    await until(() => server.listening, 'listening')
-    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    await using listening = await listen(server)
+    const origin = listening.url
     const over: unknown[] = []
     const onOver = (message: unknown): void => void over.push(message)
     diagnostics.subscribe('drained:request', onOver)
@@ -321,7 +317,6 @@ for (const [way, refuse] of [
     await agent.close()
     expect(over).toMatchObject([{ status: 101 }])
     diagnostics.unsubscribe('drained:request', onOver)
-    server.close()
   })
 }
 
@@ -331,9 +326,8 @@ test('a socket that was upgraded belongs to no pool any more, and is in no numbe
     socket.on('error', () => {})
     socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n')
   })
-  server.listen(0, '127.0.0.1')
-  await until(() => server.listening, 'listening')
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  await using listening = await listen(server)
+  const origin = listening.url
   const client = createClient({ connections: 2 })
   const upgraded: Duplex[] = []
   for (let i = 0; i < 3; i++)
@@ -341,13 +335,12 @@ test('a socket that was upgraded belongs to no pool any more, and is in no numbe
   expect(client.stats().sockets).toMatchObject({ open: 0, idle: 0, inFlight: 0, opened: 3, reset: 0 })
   for (const socket of upgraded) socket.destroy()
   await client.close()
-  server.close()
 })
 
 test('pipeline: what goes through comes back', async () => {
-  const server = createServer((incoming, outgoing) => void incoming.pipe(outgoing)).listen(0, '127.0.0.1')
-  await until(() => server.listening, 'listening')
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const server = createServer((incoming, outgoing) => void incoming.pipe(outgoing))
+  await using listening = await listen(server)
+  const url = `${listening.url}/`
   const client = createClient()
   const duplex = pipeline(url, { method: 'POST', dispatcher: client.dispatcher }, ({ body }) => body)
   duplex.end('echo')
@@ -355,7 +348,6 @@ test('pipeline: what goes through comes back', async () => {
   for await (const bytes of duplex) text += String(bytes)
   expect(text).toBe('echo')
   await client.close()
-  server.close()
 })
 
 test('credentials in the origin of a dispatched request are in no event and no number', async () => {
