@@ -17,6 +17,7 @@ import { testClient } from '../support/client.ts'
 import { listen } from '../support/listen.ts'
 import { createOrigin, type Origin } from '../support/origin.ts'
 import { pattern, serveShapes, shapes } from '../support/shapes.ts'
+import { turns } from '../support/timers.ts'
 import { until, untilCollected } from '../support/until.ts'
 import { forgetsBodies } from '../support/forgotten.ts'
 
@@ -40,10 +41,6 @@ const foreign: Record<string, () => { fetch: FetchLike } & AsyncDisposable> = {
 }
 
 const shapesOf = (): Promise<Origin> => createOrigin(serveShapes)
-/** The other fetch frees its connection a little after its body has ended. */
-const turns = async (): Promise<void> => {
-  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
-}
 const at = (origin: Origin, shape: string): string => `${origin.url}/${encodeURIComponent(shape)}`
 
 for (const [name, create] of Object.entries(foreign)) {
@@ -100,6 +97,7 @@ for (const [name, create] of Object.entries(foreign)) {
       // No more than is on its way anyway: it is drained however slow the machine seems.
       await (await self.fetch(at(origin, 'at readAhead'))).body?.cancel()
       await until(() => self.stats().bodies.drained === i + 1, 'drained')
+      // The other fetch frees its connection a little after its body has ended.
       await turns()
     }
     // Few: the other fetch may be slow to take its connection back.

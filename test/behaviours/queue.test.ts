@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { Agent, type Dispatcher, request } from 'undici'
 import { expect, test } from 'vitest'
 import type { Client, FetchInit, TimeoutError } from '../../src/index.ts'
-import { testClient, works } from '../support/client.ts'
+import { bothLanes as lanes, testClient, works } from '../support/client.ts'
 import { createOrigin, type Origin } from '../support/origin.ts'
 import { until, untilCollected } from '../support/until.ts'
 
@@ -23,11 +23,6 @@ const serveEndless = (): Promise<Origin> =>
       await new Promise((resolve) => setTimeout(resolve, 2))
     }
   })
-
-const lanes = [
-  ['short lane', {}],
-  ['long lane', { cache: 'no-cache' }],
-] as const
 
 type Hold = { end(): Promise<void> }
 

@@ -61,7 +61,9 @@ test('bodies somebody reads, however slowly, are never taken (T37)', async () =>
   const untouched = await client.fetch(`${origin.url}/64%20MiB`)
   await works(client, origin.url)
   expect(client.stats().bodies.closed).toBe(1)
-  await expect(untouched.text()).rejects.toMatchObject({ cause: expect.any(BodyReclaimedError) })
+  await expect(untouched.text().then(({ length }) => length)).rejects.toMatchObject({
+    cause: expect.any(BodyReclaimedError),
+  })
   for (const reader of readers) expect((await reader?.read())?.done).toBe(false)
   for (const reader of readers) await reader?.cancel()
 })
