@@ -140,7 +140,7 @@ test('a reader gets the bytes of the other fetch or an error, and every body has
         if (!each.bodyUsed && !(each.body?.locked ?? false)) each.body?.cancel().catch(() => {})
         else await (each as unknown as AsyncDisposable)[Symbol.asyncDispose]()
       }
-      await until(() => client.stats().bodies.open === 0, 'every body has ended', 2_000)
+      await until(() => client.stats().bodies.open === 0, 'every body has ended')
       const { bodies, bytes, requests, processHeld } = client.stats()
       expect(bodies.read + bodies.drained + bodies.closed).toBe(1)
       expect(requests).toEqual({ waiting: 0, inFlight: 0, resent: 0 })

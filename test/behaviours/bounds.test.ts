@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { type ClientOptions } from '../../src/index.ts'
 import { testClient, works } from '../support/client.ts'
 import { createOrigin, type Origin, type Reply } from '../support/origin.ts'
+import { createGate } from '../support/parts.ts'
 import { pattern, serveShapes, shapes } from '../support/shapes.ts'
 import { until } from '../support/until.ts'
 import { forgetsBodies } from '../support/forgotten.ts'
@@ -18,10 +19,19 @@ const answers = (send: (reply: Reply) => void | Promise<void>): Promise<Origin> 
   createOrigin((seen, reply) => (seen.path === '/ok' ? serveShapes(seen, reply) : send(reply)))
 
 /** One body given up right after its headers, then another request. */
-async function giveUpOne(origin: Origin, drain: NonNullable<ClientOptions['drain']>): Promise<object> {
+async function giveUpOne(
+  origin: Origin,
+  drain: NonNullable<ClientOptions['drain']>,
+  /** Opens for the rest of the body, of which nothing must come before. */
+  gate?: { open(): Promise<void> },
+): Promise<object> {
   await using client = testClient({ drain })
   const response = await client.fetch(`${origin.url}/x`)
   await response.body?.cancel()
+  if (gate !== undefined) {
+    expect(client.stats().sockets.draining).toBe(1)
+    await gate.open()
+  }
   await works(client, origin.url)
   await until(() => client.stats().sockets.draining === 0, 'settled')
   return client.stats().bodies.reasons
@@ -65,15 +75,15 @@ for (const [name, shape] of Object.entries(shapes).filter(([each]) => each.start
 }
 
 test('maxBytes counts framing: 3000 bytes in one-byte chunks are more than 10000 on the wire (T15)', async () => {
+  const gate = createGate()
   const body = '1\r\nx\r\n'.repeat(3_000)
   await using origin = await answers(async (reply) => {
     await reply.write(te)
-    // After the caller has given up.
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await gate.wait()
     await reply.write(`${body}0\r\n\r\n`)
   })
-  expect(await giveUpOne(origin, { maxBytes: 10_000 })).toMatchObject({ bytes: 1 })
-  expect(await giveUpOne(origin, { maxBytes: 20_000 })).toMatchObject({ ended: 1 })
+  expect(await giveUpOne(origin, { maxBytes: 10_000 }, gate)).toMatchObject({ bytes: 1 })
+  expect(await giveUpOne(origin, { maxBytes: 20_000 }, gate)).toMatchObject({ ended: 1 })
 })
 
 for (const length of ['2147483648', '4294967301', '9007199254740993']) {
@@ -112,12 +122,13 @@ for (const name of ['close-delimited', 'HTTP/1.0', 'Connection: close']) {
 }
 
 test('a body shorter than declared costs its connection only (T19)', async () => {
+  const gate = createGate()
   await using origin = await answers(async (reply) => {
     await reply.write(`${head}content-length: 10\r\n\r\nabc`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await gate.wait()
     reply.end()
   })
-  expect(await giveUpOne(origin, {})).toMatchObject({ failed: 1 })
+  expect(await giveUpOne(origin, {}, gate)).toMatchObject({ failed: 1 })
 })
 
 test('bytes beyond the declared length never become the next answer (T20)', async () => {
@@ -139,12 +150,13 @@ test('a HEAD that is answered with a body is not pooled (T21)', async () => {
 })
 
 test("a malformed chunk met while draining is nobody's error (T22)", async () => {
+  const gate = createGate()
   await using origin = await answers(async (reply) => {
     await reply.write(`${te}3\r\nabc\r\n`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await gate.wait()
     await reply.write('zz\r\n')
   })
-  expect(await giveUpOne(origin, {})).toMatchObject({ failed: 1 })
+  expect(await giveUpOne(origin, {}, gate)).toMatchObject({ failed: 1 })
 })
 
 test('an event stream is closed at once, not drained', async () => {

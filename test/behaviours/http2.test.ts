@@ -43,20 +43,6 @@ test('streams given up with a full window give it back: one that waits for it co
   expect(origin.sessions).toBe(1)
 })
 
-test('a stream whose end has arrived unread is not reset (T34)', async () => {
-  await using origin = await createHttp2Origin((stream) => {
-    stream.respond({ ':status': 200 })
-    stream.end('done')
-  })
-  await using client = testClient(options)
-  const response = await client.fetch(`${origin.url}/x`)
-  await until(() => client.stats().requests.inFlight === 0, 'received')
-  await response.body?.cancel()
-  await until(() => origin.openStreams === 0, 'closed')
-  expect(origin.resets).toEqual([])
-  expect(client.stats().bodies.reasons).toEqual({ received: 1 })
-})
-
 test('250 unread answers use one connection although it allows 100 streams', async () => {
   await using origin = await createHttp2Origin((stream) => {
     stream.respond({ ':status': 200 })

@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { Agent, type Dispatcher, request } from 'undici'
 import { expect, test } from 'vitest'
 import type { Client, FetchInit, TimeoutError } from '../../src/index.ts'
-import { testClient, works } from '../support/client.ts'
+import { bothLanes as lanes, testClient, works } from '../support/client.ts'
 import { createOrigin, type Origin } from '../support/origin.ts'
 import { until, untilCollected } from '../support/until.ts'
 
@@ -23,11 +23,6 @@ const serveEndless = (): Promise<Origin> =>
       await new Promise((resolve) => setTimeout(resolve, 2))
     }
   })
-
-const lanes = [
-  ['short lane', {}],
-  ['long lane', { cache: 'no-cache' }],
-] as const
 
 type Hold = { end(): Promise<void> }
 
@@ -265,7 +260,10 @@ test('closing waits for what is in the queue, destroying ends it', async () => {
 })
 
 test('a name that cannot be resolved fails every request in the queue', async () => {
-  await using client = testClient()
+  const unknown = Object.assign(new Error('getaddrinfo ENOTFOUND nobody.invalid'), { code: 'ENOTFOUND' })
+  await using client = testClient({
+    connect: { lookup: (_name, _options, done) => void setImmediate(done, unknown, '') },
+  })
   const calls = Array.from({ length: 20 }, () => client.fetch('http://nobody.invalid/'))
   for (const { status } of await Promise.allSettled(calls)) expect(status).toBe('rejected')
   expect(client.stats().requests.waiting).toBe(0)

@@ -4,42 +4,39 @@ import { request } from 'undici'
 import { expect, test } from 'vitest'
 import { createClient, discard } from '../../src/index.ts'
 import { testClient, works } from '../support/client.ts'
-import { createOrigin, type Origin } from '../support/origin.ts'
+import { listen } from '../support/listen.ts'
+import { createOrigin } from '../support/origin.ts'
+import { holds, sends } from '../support/parts.ts'
 import { pattern, serveShapes } from '../support/shapes.ts'
 import { until } from '../support/until.ts'
 
 const head = 'HTTP/1.1 200 OK\r\n'
 const fixed = (size: number): string => `${head}content-length: ${size}\r\n\r\n`
 
-const sends = (...parts: (string | Buffer)[]): Promise<Origin> =>
-  createOrigin(async (seen, reply) => {
-    if (seen.path === '/ok') return serveShapes(seen, reply)
-    for (const part of parts) {
-      await reply.write(part)
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
-  })
-
 test('a body cancelled, aborted and discarded at once is drained once (T23)', async () => {
-  await using origin = await sends(fixed(50_000), pattern(50_000))
+  await using origin = await holds(fixed(50_000), pattern(50_000))
   await using client = testClient()
   const controller = new AbortController()
   const response = await client.fetch(`${origin.url}/x`, { signal: controller.signal })
   const cancelled = response.body?.cancel()
   controller.abort()
-  await Promise.allSettled([cancelled, response.body?.cancel(), discard(response), discard(response)])
+  const ended = Promise.allSettled([cancelled, response.body?.cancel(), discard(response), discard(response)])
+  await origin.release()
+  await ended
   await works(client, origin.url)
   expect(client.stats().bodies).toMatchObject({ drained: 1, closed: 0 })
   expect(origin.accepted).toBe(1)
 })
 
 test('a body of undici.request destroyed twice is drained once (T23)', async () => {
-  await using origin = await sends(fixed(50_000), pattern(50_000))
+  await using origin = await holds(fixed(50_000), pattern(50_000))
   await using client = testClient()
   const { body } = await request(`${origin.url}/x`, { dispatcher: client.dispatcher })
   body.on('error', () => {})
   body.destroy()
   body.destroy(new Error('again'))
+  await until(() => client.stats().sockets.draining === 1, 'it is drained')
+  await origin.release()
   await works(client, origin.url)
   expect(client.stats().bodies).toMatchObject({ drained: 1, closed: 0 })
 })
@@ -99,10 +96,10 @@ test('the time allowed for a drain is not the time allowed for the next body (T2
   await using origin = await createOrigin(async (seen, reply) => {
     await reply.write(fixed(4))
     // Longer than the drain of the first may take.
-    if (seen.path === '/slow') await new Promise((resolve) => setTimeout(resolve, 150))
+    if (seen.path === '/slow') await new Promise((resolve) => setTimeout(resolve, 800))
     await reply.write('done')
   })
-  await using client = testClient({ drain: { readAhead: 0, maxTime: 60 } })
+  await using client = testClient({ drain: { readAhead: 0, maxTime: 500 } })
   await (await client.fetch(`${origin.url}/first`)).body?.cancel()
   expect(await (await client.fetch(`${origin.url}/slow`)).text()).toBe('done')
   expect(origin.accepted).toBe(1)
@@ -115,7 +112,7 @@ test('1000 bodies abandoned at once stay within the limits, and a stuck one dela
     if (seen.path === '/stuck') return
     await reply.write(pattern(20_000))
   })
-  await using client = testClient({ connections: 16, drain: { maxTime: 200 } })
+  await using client = testClient({ connections: 16, drain: { maxTime: 1_000 } })
   const calls = Array.from({ length: 1_000 }, async (_, i) => {
     const response = await client.fetch(`${origin.url}/${i % 50 === 0 ? 'stuck' : 'x'}`)
     await response.body?.cancel()
@@ -149,14 +146,13 @@ test('a response given up while its request is still being sent costs the connec
   const server = createServer((incoming, outgoing) => {
     incoming.on('error', () => {})
     outgoing.writeHead(200).write('x')
-  }).listen(0, '127.0.0.1')
-  await until(() => server.listening, 'listening')
-  const { port } = server.address() as { port: number }
+  })
+  await using listening = await listen(server)
+  const { port } = listening
   await using client = testClient()
   const body = new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(10)) })
   const response = await client.fetch(`http://127.0.0.1:${port}/`, { method: 'POST', body, duplex: 'half' })
   await response.body?.cancel()
   await until(() => client.stats().sockets.open === 0, 'connection closed')
   expect(client.stats().bodies.reasons).toMatchObject({ unreusable: 1 })
-  server.close()
 })

@@ -6,6 +6,7 @@ import type { WaitEvent } from '../../src/events.ts'
 import { DrainedAgent } from '../../src/adapters/node-http.ts'
 import { createClient } from '../../src/client.ts'
 import { createOrigin } from '../support/origin.ts'
+import { refused } from '../support/refused.ts'
 import { until } from '../support/until.ts'
 
 let waits: WaitEvent[] = []
@@ -57,13 +58,12 @@ test('one that is given up while it waits tells that it had none', async () => {
 })
 
 test('one that nobody accepts tells that it had none, with fetch and with node:http', async () => {
-  const origin = await createOrigin(() => {})
-  await origin.close()
-  await using client = createClient({ origin: origin.url })
+  const { url } = await refused()
+  await using client = createClient({ origin: url })
   await expect(client.fetch('/')).rejects.toThrow()
   const agent = new DrainedAgent()
   await expect(
-    new Promise((resolve, reject) => http.get(origin.url, { agent }, resolve).on('error', reject)),
+    new Promise((resolve, reject) => http.get(url, { agent }, resolve).on('error', reject)),
   ).rejects.toThrow()
   await until(() => waits.length === 2, 'both have told')
   expect(connections()).toEqual(['none', 'none'])

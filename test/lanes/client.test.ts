@@ -2,7 +2,7 @@
 import diagnostics from 'node:diagnostics_channel'
 import { createServer } from 'node:http'
 import https from 'node:https'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import { Readable } from 'node:stream'
 import nodeFetch from 'node-fetch'
 import { Agent, request } from 'undici'
@@ -10,6 +10,7 @@ import { expect, test, vi } from 'vitest'
 import { type BodyEvent, createClient, discard, fetch } from '../../src/index.ts'
 import { testClient, works } from '../support/client.ts'
 import { tls } from '../support/h2.ts'
+import { listen } from '../support/listen.ts'
 import { createOrigin } from '../support/origin.ts'
 import { serveShapes } from '../support/shapes.ts'
 import { socketsInTimeWait } from '../support/sockets.ts'
@@ -129,9 +130,9 @@ test("Node's own Request and FormData are sent as they are meant", async () => {
   const server = createServer((incoming, outgoing) => {
     outgoing.setHeader('x-type', incoming.headers['content-type'] ?? '')
     incoming.pipe(outgoing)
-  }).listen(0, '127.0.0.1')
-  await until(() => server.listening, 'listening')
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  })
+  await using listening = await listen(server)
+  const url = `${listening.url}/`
   const form = new FormData()
   form.set('name', new File(['content'], 'a.txt'))
   const sent = await fetch(url, { method: 'POST', body: form })
@@ -141,8 +142,6 @@ test("Node's own Request and FormData are sent as they are meant", async () => {
     new Request(url, { method: 'PUT', body: 'hello', headers: { 'content-type': 'a/b' } }),
   )
   expect([echoed.headers.get('x-type'), await echoed.text()]).toEqual(['a/b', 'hello'])
-  server.closeAllConnections()
-  server.close()
 })
 
 test('discard ends whatever it is given, within bounds, and says what it did', async () => {
@@ -198,9 +197,8 @@ for (const kind of ['http', 'https'] as const) {
         outgoing.write(Buffer.alloc(256 * 1024))
       }
       const server = kind === 'http' ? createServer(answer) : https.createServer(tls, answer)
-      server.listen(0, '127.0.0.1')
-      await until(() => server.listening, 'listening')
-      const { port } = server.address() as AddressInfo
+      await using listening = await listen(server)
+      const { port } = listening
       // The port may have been somebody's, whose connections are still in TIME_WAIT.
       const before = socketsInTimeWait(port)
       const client = createClient({ connections: 4, tls: { ca: tls.cert } })
@@ -209,8 +207,6 @@ for (const kind of ['http', 'https'] as const) {
       expect(client.stats().sockets.reset).toBe(30)
       expect(socketsInTimeWait(port)).toBeLessThanOrEqual(before)
       await client.close()
-      server.closeAllConnections()
-      server.close()
     },
   )
 }
@@ -252,7 +248,7 @@ test('maxOrigins and connectionLifetime are honoured', async () => {
 })
 
 test("proxy 'env' tunnels to https origins with the TLS options of the client", async () => {
-  const server = https.createServer(tls, (_, outgoing) => outgoing.end('ok')).listen(0, '127.0.0.1')
+  const server = https.createServer(tls, (_, outgoing) => outgoing.end('ok'))
   const proxy = createServer()
   proxy.on('connect', (incoming, socket) => {
     const [, port] = (incoming.url ?? '').split(':')
@@ -262,17 +258,12 @@ test("proxy 'env' tunnels to https origins with the TLS options of the client", 
     })
     for (const end of [socket, through]) end.on('error', () => {})
   })
-  proxy.listen(0, '127.0.0.1')
-  await until(() => server.listening && proxy.listening, 'listening')
-  vi.stubEnv('HTTPS_PROXY', `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`)
+  await using there = await listen(server)
+  await using between = await listen(proxy)
+  vi.stubEnv('HTTPS_PROXY', between.url)
   vi.stubEnv('NO_PROXY', '')
   const client = createClient({ proxy: 'env', tls: { ca: tls.cert } })
-  expect(
-    await (await client.fetch(`https://localhost:${(server.address() as AddressInfo).port}/`)).text(),
-  ).toBe('ok')
+  expect(await (await client.fetch(`https://localhost:${there.port}/`)).text()).toBe('ok')
   vi.unstubAllEnvs()
   await client.destroy()
-  server.closeAllConnections()
-  server.close()
-  proxy.close()
 })

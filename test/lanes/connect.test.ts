@@ -1,40 +1,18 @@
 /** What `connect` and `timeout.connect` say of connections holds for those a client makes, behind a proxy those to the proxy. */
 import http from 'node:http'
 import https from 'node:https'
-import net, { type AddressInfo, type LookupFunction } from 'node:net'
-import { once } from 'node:events'
+import net, { type LookupFunction } from 'node:net'
 import { afterEach, expect, test, vi } from 'vitest'
 import type { ClientOptions } from '../../src/index.ts'
 import { testClient } from '../support/client.ts'
 import { tls } from '../support/h2.ts'
+import { listen, type Listening } from '../support/listen.ts'
 
-interface Rig extends AsyncDisposable {
-  readonly port: number
-  /** Whom its connections came from. */
-  readonly from: Set<string | undefined>
-}
-
-async function listen(server: net.Server): Promise<Rig> {
-  const from = new Set<string | undefined>()
-  const sockets = new Set<net.Socket>()
-  server.on('connection', (socket: net.Socket) => {
-    from.add(socket.remoteAddress)
-    sockets.add(socket)
-    socket.on('error', () => {})
-  })
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const close = async (): Promise<void> => {
-    for (const socket of sockets) socket.destroy()
-    await new Promise((resolve) => server.close(resolve))
-  }
-  return { port: (server.address() as AddressInfo).port, from, [Symbol.asyncDispose]: close }
-}
-
-const mute = (): Promise<Rig> => listen(net.createServer())
-const secure = (): Promise<Rig> => listen(https.createServer(tls, (_, outgoing) => outgoing.end('ok')))
+const mute = (): Promise<Listening> => listen(net.createServer())
+const secure = (): Promise<Listening> => listen(https.createServer(tls, (_, outgoing) => outgoing.end('ok')))
 
 /** Answers what is forwarded to it itself. */
-function proxy(): Promise<Rig> {
+function proxy(): Promise<Listening> {
   const server = http.createServer((_, outgoing) => outgoing.end('ok'))
   server.on('connect', ({ url = '' }, socket) => {
     const through = net.connect(Number(url.split(':')[1]), '127.0.0.1', () => {
@@ -99,12 +77,12 @@ for (const [way, through] of Object.entries(ways)) {
   for (const [what, proxyOf, url] of [
     [
       'a proxy that never answers the handshake',
-      (at: Rig) => `https://localhost:${at.port}`,
+      (at: Listening) => `https://localhost:${at.port}`,
       'http://nowhere.invalid/',
     ],
     [
       'a proxy that never makes the tunnel',
-      (at: Rig) => `http://127.0.0.1:${at.port}`,
+      (at: Listening) => `http://127.0.0.1:${at.port}`,
       'https://nowhere.invalid/',
     ],
   ] as const) {

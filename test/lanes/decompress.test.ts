@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { MockAgent } from 'undici'
 import { expect, test } from 'vitest'
 import { type Client, InvalidOptionError } from '../../src/index.ts'
-import { testClient, works } from '../support/client.ts'
+import { bothLanes as lanes, testClient, works } from '../support/client.ts'
 import { tls } from '../support/h2.ts'
 import { createHttp2Recorder } from '../support/recorder-h2.ts'
 import { createRecorder, type Recorder, type Script } from '../support/recorder.ts'
@@ -40,10 +40,6 @@ const serve: Script = async (request, reply) => {
   reply.send(200, headers, request.method === 'HEAD' ? '' : coded(coding))
 }
 
-const lanes = [
-  ['short lane', {}],
-  ['long lane', { cache: 'no-cache' }],
-] as const
 const raw = { decompress: false }
 
 for (const [protocol, create] of [

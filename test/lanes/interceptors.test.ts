@@ -1,7 +1,6 @@
 /** The bare interceptor on dispatchers of the user's own, with undici's interceptors around it, and under Node's own fetch. */
 import diagnostics from 'node:diagnostics_channel'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import zlib from 'node:zlib'
 import {
@@ -18,7 +17,8 @@ import {
 import { afterEach, expect, test } from 'vitest'
 import { createClient, drain, fetch } from '../../src/index.ts'
 import { testClient } from '../support/client.ts'
-import { createOrigin } from '../support/origin.ts'
+import { listen } from '../support/listen.ts'
+import { createOrigin, type Script } from '../support/origin.ts'
 import { pattern, serveShapes } from '../support/shapes.ts'
 import { until } from '../support/until.ts'
 import { forgetsBodies } from '../support/forgotten.ts'
@@ -28,23 +28,29 @@ forgetsBodies()
 const initial = getGlobalDispatcher()
 afterEach(() => setGlobalDispatcher(initial))
 
-const big = 256 * 1024
+/** No more than is on its way anyway: it is drained however slow the machine seems. */
+const size = 64 * 1024
+
+/** `/moved` is a redirect to `/ok` that has a body. */
+const serve: Script = async (seen, reply) => {
+  if (seen.path !== '/moved') return serveShapes(seen, reply)
+  await reply.write(`HTTP/1.1 302 Found\r\nlocation: /ok\r\ncontent-length: ${size}\r\n\r\n`)
+  await reply.write(pattern(size))
+}
 
 test('the bare interceptor keeps the connection of cancelled and of unread bodies under undici.fetch and request', async () => {
   await using origin = await createOrigin(serveShapes)
-  const agent = new Agent({ connections: 4 })
+  const agent = new Agent({ connections: 2 })
   const dispatcher = agent.compose(drain())
   for (let i = 0; i < 20; i++)
-    await (await undiciFetch(`${origin.url}/404%20with%20256%20KiB`, { dispatcher })).body?.cancel()
+    await (await undiciFetch(`${origin.url}/at%20readAhead`, { dispatcher })).body?.cancel()
   for (let i = 0; i < 20; i++) {
-    const { body } = await request(`${origin.url}/404%20with%20256%20KiB`, { dispatcher })
+    const { body } = await request(`${origin.url}/at%20readAhead`, { dispatcher })
     body.on('error', () => {}).destroy()
   }
   const kept: unknown[] = []
-  for (let i = 0; i < 20; i++)
-    kept.push(await undiciFetch(`${origin.url}/404%20with%20256%20KiB`, { dispatcher }))
-  for (let i = 0; i < 20; i++)
-    kept.push(await request(`${origin.url}/404%20with%20256%20KiB`, { dispatcher }))
+  for (let i = 0; i < 20; i++) kept.push(await undiciFetch(`${origin.url}/at%20readAhead`, { dispatcher }))
+  for (let i = 0; i < 20; i++) kept.push(await request(`${origin.url}/at%20readAhead`, { dispatcher }))
   expect(origin.accepted).toBeLessThanOrEqual(2)
   expect(kept).toHaveLength(40)
   await agent.destroy()
@@ -52,17 +58,17 @@ test('the bare interceptor keeps the connection of cancelled and of unread bodie
 
 test("setGlobalDispatcher puts Node's own fetch on it: 50 unread answers, few connections", async () => {
   await using origin = await createOrigin(serveShapes)
-  const agent = new Agent({ connections: 8 })
+  const agent = new Agent({ connections: 3 })
   setGlobalDispatcher(agent.compose(drain()))
   const kept: Response[] = []
-  for (let i = 0; i < 50; i++) kept.push(await globalThis.fetch(`${origin.url}/404%20with%20256%20KiB`))
+  for (let i = 0; i < 50; i++) kept.push(await globalThis.fetch(`${origin.url}/at%20readAhead`))
   expect(origin.accepted).toBeLessThanOrEqual(3)
-  expect((await (kept[49] as Response).arrayBuffer()).byteLength).toBe(big)
+  expect((await (kept[49] as Response).arrayBuffer()).byteLength).toBe(size)
   await agent.destroy()
 })
 
 test("Node's own fetch follows redirects whose bodies it forgets, without losing connections", async () => {
-  await using origin = await createOrigin(serveShapes)
+  await using origin = await createOrigin(serve)
   const client = createClient({ connections: 4 })
   for (let i = 0; i < 20; i++) {
     const response = await globalThis.fetch(`${origin.url}/moved`, {
@@ -110,11 +116,11 @@ test.each(orders)(
   async (_, compose) => {
     let failures = 0
     await using origin = await createOrigin(async (seen, reply) => {
-      if (seen.path !== '/flaky' || ++failures % 3 === 0) return serveShapes(seen, reply)
-      await reply.write(`HTTP/1.1 503 Busy\r\ncontent-length: ${big}\r\n\r\n`)
-      await reply.write(pattern(big))
+      if (seen.path !== '/flaky' || ++failures % 3 === 0) return serve(seen, reply)
+      await reply.write(`HTTP/1.1 503 Busy\r\ncontent-length: ${size}\r\n\r\n`)
+      await reply.write(pattern(size))
     })
-    const agent = new Agent({ connections: 4 })
+    const agent = new Agent({ connections: 2 })
     const dispatcher = compose(agent)
     for (let i = 0; i < 5; i++) {
       const { body, statusCode } = await request(`${origin.url}/flaky`, { dispatcher })
@@ -165,9 +171,9 @@ test("with undici's decompress, dns and cache on top: the bytes are theirs, the 
     outgoing.setHeader('content-encoding', 'gzip')
     outgoing.setHeader('cache-control', 'public, max-age=60')
     outgoing.end(coded)
-  }).listen(0, '127.0.0.1')
-  await until(() => server.listening, 'listening')
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  })
+  await using listening = await listen(server)
+  const url = `${listening.url}/`
   const agent = new Agent({ connections: 2 })
   const dispatcher = agent.compose(
     drain(),
@@ -181,7 +187,6 @@ test("with undici's decompress, dns and cache on top: the bytes are theirs, the 
   }
   expect(answered).toBe(1)
   await agent.destroy()
-  server.close()
 })
 
 test('above a MockAgent: mocked answers come through, read or not', async () => {
@@ -256,9 +261,8 @@ test('upgrade and CONNECT pass untouched', async () => {
     hello(socket, '101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x'),
   )
   server.on('connect', (_, socket) => hello(socket, '200 OK'))
-  server.listen(0, '127.0.0.1')
-  await until(() => server.listening, 'listening')
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  await using listening = await listen(server)
+  const origin = listening.url
   const client = createClient({ connections: 2 })
   for (const socket of [
     (await client.dispatcher.upgrade({ path: '/', protocol: 'x', origin } as never)).socket,
@@ -270,7 +274,6 @@ test('upgrade and CONNECT pass untouched', async () => {
   }
   expect(client.stats().bodies).toMatchObject({ open: 0, read: 0, drained: 0, closed: 0 })
   await client.close()
-  server.close()
 })
 
 for (const [way, refuse] of [
@@ -290,9 +293,8 @@ for (const [way, refuse] of [
       socket.on('close', () => (isGone = true))
       socket.resume().write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n')
     })
-    server.listen(0, '127.0.0.1')
-    await until(() => server.listening, 'listening')
-    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    await using listening = await listen(server)
+    const origin = listening.url
     const over: unknown[] = []
     const onOver = (message: unknown): void => void over.push(message)
     diagnostics.subscribe('drained:request', onOver)
@@ -315,7 +317,6 @@ for (const [way, refuse] of [
     await agent.close()
     expect(over).toMatchObject([{ status: 101 }])
     diagnostics.unsubscribe('drained:request', onOver)
-    server.close()
   })
 }
 
@@ -325,9 +326,8 @@ test('a socket that was upgraded belongs to no pool any more, and is in no numbe
     socket.on('error', () => {})
     socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n')
   })
-  server.listen(0, '127.0.0.1')
-  await until(() => server.listening, 'listening')
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  await using listening = await listen(server)
+  const origin = listening.url
   const client = createClient({ connections: 2 })
   const upgraded: Duplex[] = []
   for (let i = 0; i < 3; i++)
@@ -335,13 +335,12 @@ test('a socket that was upgraded belongs to no pool any more, and is in no numbe
   expect(client.stats().sockets).toMatchObject({ open: 0, idle: 0, inFlight: 0, opened: 3, reset: 0 })
   for (const socket of upgraded) socket.destroy()
   await client.close()
-  server.close()
 })
 
 test('pipeline: what goes through comes back', async () => {
-  const server = createServer((incoming, outgoing) => void incoming.pipe(outgoing)).listen(0, '127.0.0.1')
-  await until(() => server.listening, 'listening')
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const server = createServer((incoming, outgoing) => void incoming.pipe(outgoing))
+  await using listening = await listen(server)
+  const url = `${listening.url}/`
   const client = createClient()
   const duplex = pipeline(url, { method: 'POST', dispatcher: client.dispatcher }, ({ body }) => body)
   duplex.end('echo')
@@ -349,7 +348,6 @@ test('pipeline: what goes through comes back', async () => {
   for await (const bytes of duplex) text += String(bytes)
   expect(text).toBe('echo')
   await client.close()
-  server.close()
 })
 
 test('credentials in the origin of a dispatched request are in no event and no number', async () => {

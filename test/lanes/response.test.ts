@@ -4,7 +4,7 @@ import { inspect } from 'node:util'
 import { MockAgent } from 'undici'
 import { expect, test } from 'vitest'
 import { type Client, createClient, ResponseTooLargeError } from '../../src/index.ts'
-import { testClient, works } from '../support/client.ts'
+import { bothLanes as lanes, testClient, works } from '../support/client.ts'
 import { createOrigin, type Script } from '../support/origin.ts'
 import { pattern, serveShapes } from '../support/shapes.ts'
 import { until, untilCollected } from '../support/until.ts'
@@ -56,11 +56,6 @@ const serve: Script = async (seen, reply) => {
     return reply.write('HTTP/1.1 205 Reset Content\r\ncontent-length: 3\r\n\r\nabc')
   await serveShapes(seen, reply)
 }
-
-const lanes = [
-  ['short lane', {}],
-  ['long lane', { cache: 'no-cache' }],
-] as const
 
 for (const [lane, init] of lanes) {
   const open = async (path: string, options = {}): Promise<[Client, Response, AsyncDisposable]> => {

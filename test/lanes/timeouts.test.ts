@@ -1,10 +1,11 @@
 /** Time limits: each part of a call has its own, and none is left behind when the call is over. Both lanes. */
 import { Agent } from 'undici'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { TimeoutError, type TimeoutOptions } from '../../src/index.ts'
-import { testClient, works } from '../support/client.ts'
+import { bothLanes as lanes, testClient, works } from '../support/client.ts'
 import { createOrigin, type Script } from '../support/origin.ts'
 import { serveShapes } from '../support/shapes.ts'
+import { turns, watchTimers, watchWarnings } from '../support/timers.ts'
 import { until, untilCollected } from '../support/until.ts'
 import { forgetsBodies } from '../support/forgotten.ts'
 
@@ -46,34 +47,6 @@ const serve: Script = async (seen, reply) => {
   await serveShapes(seen, reply)
 }
 
-/** What undici itself has to do, for a reason that changes nothing. */
-const lanes = [
-  ['short lane', {}],
-  ['long lane', { cache: 'no-cache' }],
-] as const
-
-/** Counts timers of so many milliseconds that have neither fired nor been cleared; what is unreferenced is not seen otherwise. */
-function watchTimers(least: number, most: number): { pending(): number; made(): number } & Disposable {
-  const pending = new Set<unknown>()
-  let made = 0
-  const { setTimeout: set, clearTimeout: clear } = globalThis
-  vi.stubGlobal('setTimeout', (callback: () => void, delay: number, ...rest: []) => {
-    const timer = set(() => {
-      pending.delete(timer)
-      callback(...rest)
-    }, delay)
-    if (delay < least || delay > most) return timer
-    made++
-    pending.add(timer)
-    return timer
-  })
-  vi.stubGlobal('clearTimeout', (timer: NodeJS.Timeout) => {
-    pending.delete(timer)
-    clear(timer)
-  })
-  return { pending: () => pending.size, made: () => made, [Symbol.dispose]: () => void vi.unstubAllGlobals() }
-}
-
 for (const [lane, init, options] of [
   ...lanes.map(([lane, init]) => [lane, init, {}] as const),
   ['a fetch of somebody else', {}, { fetch: globalThis.fetch, connections: undefined as never }] as const,
@@ -82,12 +55,13 @@ for (const [lane, init, options] of [
     test(`${lane}: a body that has arrived is not ended by timeout.${limit}, however late it is read`, async () => {
       await using origin = await createOrigin(serve)
       await using client = testClient(options)
+      using timers = watchTimers(40_000, 50_001)
       const fetch = (): Promise<Response> =>
-        client.fetch(`${origin.url}/ok`, { ...init, timeout: { [limit]: 60 } })
+        client.fetch(`${origin.url}/ok`, { ...init, timeout: { [limit]: 50_000 } })
       const responses = [await fetch(), await fetch(), await fetch()] as const
       await until(() => client.stats().requests.inFlight === 0, 'arrived')
-      // Longer than the limit, in which nothing may happen.
-      await late()
+      await until(() => timers.pending() === 0, 'no timer is left that could end them')
+      if (limit === 'total') expect(timers.made()).toBeGreaterThanOrEqual(3)
       const [first, second, third] = responses
       expect(await first.text()).toBe('ok')
       expect(await new Response(second.body).text()).toBe('ok')
@@ -100,9 +74,9 @@ for (const [lane, init, options] of [
 for (const [lane, init] of lanes) {
   test(`${lane}: headers that do not come end the call with the phase, and free the pool`, async () => {
     await using origin = await createOrigin(serve)
-    await using client = testClient({ timeout: { headers: 60 } })
+    await using client = testClient()
     const error: unknown = await client
-      .fetch(`${origin.url}/silent?sig=hunter2`, init)
+      .fetch(`${origin.url}/silent?sig=hunter2`, { ...init, timeout: { headers: 60 } })
       .catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(TimeoutError)
     expect(error).toMatchObject({
@@ -119,8 +93,8 @@ for (const [lane, init] of lanes) {
 
   test(`${lane}: a body that has stalled is not drained: nothing of it would come`, async () => {
     await using origin = await createOrigin(serve)
-    await using client = testClient({ timeout: { body: 60 }, drain: { maxTime: 15_000 } })
-    const response = await client.fetch(`${origin.url}/nearly`, init)
+    await using client = testClient({ drain: { maxTime: 15_000 } })
+    const response = await client.fetch(`${origin.url}/nearly`, { ...init, timeout: { body: 60 } })
     await expect(response.text()).rejects.toMatchObject({ phase: 'body' })
     expect(client.stats().bodies.reasons).toEqual({ time: 1 })
     await works(client, origin.url)
@@ -139,9 +113,10 @@ for (const [lane, init] of lanes) {
 
   test(`${lane}: a body that stalls while it is read fails; the same body unread has no such limit`, async () => {
     await using origin = await createOrigin(serve)
-    await using client = testClient({ connections: 2, timeout: { body: 60 } })
-    const unread = await client.fetch(`${origin.url}/stalls/unread`, init)
-    const read = await client.fetch(`${origin.url}/stalls/read`, init)
+    await using client = testClient({ connections: 2 })
+    const limited = { ...init, timeout: { body: 60 } }
+    const unread = await client.fetch(`${origin.url}/stalls/unread`, limited)
+    const read = await client.fetch(`${origin.url}/stalls/read`, limited)
     await expect(read.text()).rejects.toMatchObject({ name: 'TimeoutError', phase: 'body' })
     const reader = unread.body?.getReader()
     expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe('first')
@@ -157,12 +132,12 @@ for (const [lane, init] of lanes) {
       await new Promise<void>((resolve) => (go = resolve))
       await reply.write('again')
     })
-    await using client = testClient({ timeout: { body: 60 } })
+    await using client = testClient({ timeout: { body: 1_000 } })
     const { body } = await client.fetch(`${origin.url}/two`, init)
     const reader = (body as ReadableStream<Uint8Array>).getReader()
     expect(Buffer.from((await reader.read()).value ?? []).toString()).toBe('first')
     // Longer than the limit, in which nothing can be seen to happen.
-    await new Promise((resolve) => setTimeout(resolve, 150))
+    await new Promise((resolve) => setTimeout(resolve, 1_300))
     const second = reader.read()
     go?.()
     expect(Buffer.from((await second).value ?? []).toString()).toBe('again')
@@ -176,7 +151,8 @@ for (const [lane, init] of lanes) {
     await expect(
       client.fetch(`${origin.url}/moved-to-silence`, { ...init, timeout: 60 }),
     ).rejects.toMatchObject({ phase: 'total', limit: 60 })
-    const response = await client.fetch(`${origin.url}/stalls`, { ...init, timeout: { total: 60 } })
+    // Its headers come in time.
+    const response = await client.fetch(`${origin.url}/stalls`, { ...init, timeout: { total: 1_000 } })
     await expect(response.text()).rejects.toMatchObject({ phase: 'total' })
     await works(client, origin.url)
   })
@@ -288,20 +264,19 @@ for (const [lane, init] of lanes) {
   })
 
   test(`${lane}: a call without the total of its client may wait longer for its next attempt`, async () => {
-    let at = 0
-    await using origin = await createOrigin((_, reply) =>
-      reply.write(
-        at++ % 2 === 0
-          ? 'HTTP/1.1 503 Busy\r\nretry-after-ms: 300\r\ncontent-length: 0\r\n\r\n'
-          : `${head}content-length: 2\r\n\r\nok`,
-      ),
+    const asked = new Set<string>()
+    await using origin = await createOrigin(({ path }, reply) => {
+      if (asked.has(path)) return reply.write(`${head}content-length: 2\r\n\r\nok`)
+      asked.add(path)
+      return reply.write('HTTP/1.1 503 Busy\r\nretry-after-ms: 1200\r\ncontent-length: 0\r\n\r\n')
+    })
+    const retry = { backoff: { initial: 1 } }
+    await using client = testClient({ connections: 3, retry, timeout: { total: 1_000 } })
+    expect((await client.fetch(`${origin.url}/limited`, init)).status).toBe(503)
+    const unlimited = [0, Infinity, { total: 0 }].map((timeout, at) =>
+      client.fetch(`${origin.url}/${at}`, { ...init, timeout }),
     )
-    await using client = testClient({ retry: { backoff: { initial: 1 } }, timeout: { total: 250 } })
-    expect((await client.fetch(origin.url, init)).status).toBe(503)
-    at = 0
-    for (const timeout of [0, Infinity, { total: 0 }]) {
-      expect((await client.fetch(origin.url, { ...init, timeout })).status).toBe(200)
-    }
+    expect((await Promise.all(unlimited)).map(({ status }) => status)).toEqual([200, 200, 200])
   })
 
   test(`${lane}: 0 and Infinity are no limit`, async () => {
@@ -335,9 +310,7 @@ test('limits longer than those of a dispatcher hold instead of them, on both lan
 
 test('the longest time that is accepted is one that timers can count', async () => {
   const longest = 2_147_483_647
-  const warnings: string[] = []
-  const onWarning = ({ name }: Error): void => void warnings.push(name)
-  process.on('warning', onWarning)
+  using warnings = watchWarnings()
   await using origin = await createOrigin(serve)
   await using client = testClient({ connections: 1, timeout: { queue: longest }, drain: { stall: longest } })
   const limits = { total: longest, headers: longest, body: longest }
@@ -345,11 +318,10 @@ test('the longest time that is accepted is one that timers can count', async () 
   const waiting = client.fetch(`${origin.url}/ok`)
   await until(() => client.stats().requests.waiting === 1, 'it waits')
   // Untouched bodies are looked at in the end of a turn, warnings are told in another.
-  for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve))
+  await turns()
   await untouched.body?.cancel()
   expect(await (await waiting).text()).toBe('ok')
-  process.off('warning', onWarning)
-  expect(warnings).toEqual([])
+  expect(warnings.names).toEqual([])
 })
 
 test('limits of a call that are not accepted are refused by name', async () => {
@@ -370,7 +342,9 @@ test('a response that comes after its time is given up with its connection, and 
     await reply.write(`${head}content-length: 4\r\n\r\nlate`)
   })
   await using client = testClient({ connections: 1 })
-  await expect(client.fetch(`${origin.url}/late`, { timeout: { headers: 40 } })).rejects.toThrow(TimeoutError)
+  await expect(client.fetch(`${origin.url}/late`, { timeout: { headers: 500 } })).rejects.toThrow(
+    TimeoutError,
+  )
   await until(() => answer !== undefined, 'asked')
   answer?.()
   await works(client, origin.url)

@@ -123,10 +123,10 @@ test.each([
   expect(shapeOf(given)).toBe(shape)
 })
 
-test('the shape of a path as long as a server may send one takes no time to speak of', () => {
-  const text = `/${'a'.repeat(60_000)}`
+test('the shape of a path however long, takes no time to speak of', () => {
+  const text = `/${'a'.repeat(1_000_000)}`
   const started = performance.now()
   expect(shapeOf(text)).toBe(text)
-  // By a regular expression that tries every end from every start it takes seconds.
-  expect(performance.now() - started).toBeLessThan(500)
+  // By a regular expression that tries every end from every start it takes hours.
+  expect(performance.now() - started).toBeLessThan(10_000)
 })

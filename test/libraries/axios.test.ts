@@ -1,7 +1,8 @@
 /** axios with its fetch adapter on a client's fetch, with and without the classes of Node given to it. */
 import axios, { AxiosError, type AxiosRequestConfig } from 'axios'
 import { expect, test } from 'vitest'
-import { api, type Api, expectReused, nobody } from './support.ts'
+import { api, type Api, expectReused } from './support.ts'
+import { refused } from '../support/refused.ts'
 
 const environments: [string, (fetch: Api['fetch']) => AxiosRequestConfig][] = [
   ['fetch alone', (fetch) => ({ adapter: 'fetch', env: { fetch: fetch } }) as AxiosRequestConfig],
@@ -56,6 +57,6 @@ for (const [name, environment] of environments) {
     const aborted = http.get('/slow', { signal: controller.signal })
     setTimeout(() => controller.abort(), 20)
     await expect(aborted).rejects.toMatchObject({ code: 'ERR_CANCELED' })
-    await expect(http.get(await nobody())).rejects.toMatchObject({ code: 'ERR_NETWORK' })
+    await expect(http.get((await refused()).url)).rejects.toMatchObject({ code: 'ERR_NETWORK' })
   })
 }

@@ -1,7 +1,8 @@
 /** ky on a client's fetch: its everyday calls, hooks, retries and errors, and no connection lost to an answer it leaves unread. */
 import ky, { HTTPError, TimeoutError } from 'ky'
 import { expect, test } from 'vitest'
-import { api, expectReused, nobody } from './support.ts'
+import { api, expectReused } from './support.ts'
+import { refused } from '../support/refused.ts'
 
 test('ky reads JSON, text and streams, and sends JSON, forms and queries', async () => {
   await using origin = await api()
@@ -79,7 +80,7 @@ test('a timeout, an abort and a refused connection end as ky says, with the caus
   const aborted = http.get(`${origin.url}/slow`, { signal: controller.signal })
   setTimeout(() => controller.abort(reason), 20)
   await expect(aborted).rejects.toBe(reason)
-  const error: unknown = await http.get(await nobody()).catch((failure: unknown) => failure)
+  const error: unknown = await http.get((await refused()).url).catch((failure: unknown) => failure)
   const causes: unknown[] = []
   for (let each = error as Error | undefined; each; each = each.cause as Error | undefined)
     causes.push((each as NodeJS.ErrnoException).code)

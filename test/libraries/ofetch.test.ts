@@ -1,7 +1,8 @@
 /** ofetch on a client's fetch. */
 import { createFetch, FetchError } from 'ofetch'
 import { expect, test } from 'vitest'
-import { api, expectReused, nobody } from './support.ts'
+import { api, expectReused } from './support.ts'
+import { refused } from '../support/refused.ts'
 
 test('ofetch reads JSON, sends JSON and queries, and hands out raw responses and streams', async () => {
   await using origin = await api()
@@ -42,8 +43,8 @@ test('timeouts, aborts and refused connections keep their reasons', async () => 
     (reason: unknown) => reason,
   )
   expect((late as FetchError).cause).toMatchObject({ name: 'TimeoutError' })
-  const refused: unknown = await http(await nobody(), { retry: 0 }).catch((reason: unknown) => reason)
-  expect(((refused as FetchError).cause as Error).cause).toMatchObject({ code: 'ECONNREFUSED' })
+  const failed: unknown = await http((await refused()).url, { retry: 0 }).catch((reason: unknown) => reason)
+  expect(((failed as FetchError).cause as Error).cause).toMatchObject({ code: 'ECONNREFUSED' })
 })
 
 test('interceptors see the response before it is read', async () => {

@@ -99,15 +99,6 @@ async function answer(
   }
 }
 
-/** An address where nobody listens. */
-export async function nobody(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return `http://127.0.0.1:${port}`
-}
-
 /** The library has left bodies unread or cancelled them, one call after another: they cost no connection. */
 export function expectReused(origin: Api, atMost = 1): void {
   expect(origin.seen.length).toBeGreaterThan(atMost)

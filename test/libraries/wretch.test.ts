@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest'
 import wretch from 'wretch'
 import { retry } from 'wretch/middlewares'
-import { api, expectReused, nobody } from './support.ts'
+import { api, expectReused } from './support.ts'
+import { refused } from '../support/refused.ts'
 import { forgetsBodies } from '../support/forgotten.ts'
 
 forgetsBodies()
@@ -40,7 +41,7 @@ test('an abort and a refused connection keep fetch’s shape', async () => {
   setTimeout(() => controller.abort(), 20)
   await expect(aborted).rejects.toMatchObject({ name: 'AbortError' })
   await expect(
-    wretch(await nobody())
+    wretch((await refused()).url)
       .fetchPolyfill(origin.fetch)
       .get('/')
       .res(),

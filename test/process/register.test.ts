@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import path from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { createOrigin, type Origin } from '../support/origin.ts'
+import { refused } from '../support/refused.ts'
 import { serveShapes } from '../support/shapes.ts'
 
 // A program starts slowly on a busy machine.
@@ -179,13 +180,14 @@ test('a bad variable ends the program before it starts, and is named', async () 
 
 test('a global dispatcher set before the library is loaded is a choice, unless it is a plain Agent', async () => {
   await using proxy = await createOrigin(serveShapes)
+  const { url } = await refused()
   const script = `
     import { Agent, ProxyAgent, setGlobalDispatcher } from 'undici'
     setGlobalDispatcher(process.argv[1] === 'proxy' ? new ProxyAgent('${proxy.url}') : new Agent())
     const { fetch, install } = await import('${path.join(root, 'src/index.ts')}')
-    const answers = [await fetch('http://nowhere.invalid/ok').then((r) => r.text(), () => 'none')]
+    const answers = [await fetch('${url}/ok').then((r) => r.text(), () => 'none')]
     install()
-    answers.push(await globalThis.fetch('http://nowhere.invalid/ok').then((r) => r.text(), () => 'none'))
+    answers.push(await globalThis.fetch('${url}/ok').then((r) => r.text(), () => 'none'))
     console.log(answers.join())
     process.exit()`
   expect((await run('node', [...evaluate(script), 'proxy'])).stdout).toBe('ok,ok\n')

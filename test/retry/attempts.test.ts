@@ -48,9 +48,10 @@ const failure = (promise: Promise<unknown>): Promise<Record<string, unknown>> =>
     (error: unknown) => error as Record<string, unknown>,
   )
 
-test('three attempts of a call with large error bodies use one connection', async () => {
-  await using origin = await scripted(status(503, 256 * KiB), status(503, 256 * KiB), ok)
-  await using client = retrying({ connections: 8 })
+test('three attempts of a call with error bodies use one connection', async () => {
+  // No more than is on its way anyway: it is drained however slow the machine seems.
+  await using origin = await scripted(status(503, 64 * KiB), status(503, 64 * KiB), ok)
+  await using client = retrying({ drain: { readAhead: 0 } })
   const response = await client.fetch(origin.url)
   expect(await response.text()).toBe('xx')
   expect(origin.seen.map(({ connection }) => connection)).toEqual([0, 0, 0])
@@ -269,19 +270,19 @@ test('a server that asks for time is not heard where that is not wanted', async 
 
 test('the total covers attempts and waits, and names the whole limit', async () => {
   await using origin = await scripted(status(503), silence)
-  await using client = retrying({ retry: { backoff: { initial: 150, jitter: 'none' } } })
+  await using client = retrying({ retry: { backoff: { initial: 1_200, jitter: 'none' } } })
   const started = performance.now()
-  const error = await failure(client.fetch(origin.url, { timeout: 400 }))
+  const error = await failure(client.fetch(origin.url, { timeout: 1_500 }))
   const elapsed = performance.now() - started
   expect(error).toBeInstanceOf(TimeoutError)
-  expect(error).toMatchObject({ phase: 'total', limit: 400, attempts: 2 })
+  expect(error).toMatchObject({ phase: 'total', limit: 1_500, attempts: 2 })
   // From the call, not from the second attempt.
-  expect(elapsed).toBeLessThan(400 + 140)
+  expect(elapsed).toBeLessThan(1_500 + 1_100)
 })
 
 test('an attempt that gets no headers in time is followed by another', async () => {
   await using origin = await scripted(silence, ok)
-  await using client = retrying({ connections: 2, timeout: { attempt: 80 } })
+  await using client = retrying({ connections: 2, timeout: { attempt: 1_000 } })
   expect((await client.fetch(origin.url)).status).toBe(200)
   expect(origin.seen).toHaveLength(2)
 })
@@ -289,11 +290,11 @@ test('an attempt that gets no headers in time is followed by another', async () 
 test('attempt ends with the headers: a body may take longer', async () => {
   const body: Answer = async (reply) => {
     await reply.write('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nxx')
-    await new Promise((resolve) => setTimeout(resolve, 150))
+    await new Promise((resolve) => setTimeout(resolve, 700))
     await reply.write('yy')
   }
   await using origin = await scripted(body)
-  await using client = testClient({ timeout: { attempt: 80 } })
+  await using client = testClient({ timeout: { attempt: 500 } })
   expect(await (await client.fetch(origin.url)).text()).toBe('xxyy')
 })
 

@@ -6,6 +6,8 @@ import { expect, test } from 'vitest'
 import { FormData as UndiciFormData, Request as UndiciRequest } from 'undici'
 import { BodyNotReplayableError, type Client, type FetchInit } from '../../src/index.ts'
 import { testClient } from '../support/client.ts'
+import { listen } from '../support/listen.ts'
+import { refused } from '../support/refused.ts'
 import { until } from '../support/until.ts'
 import { forgetsBodies } from '../support/forgotten.ts'
 
@@ -43,12 +45,6 @@ const retrying = (): Client & AsyncDisposable =>
   testClient({ connections: 4, retry: { backoff: { initial: 1, max: 2 } } })
 /** A wait in which the test can do something. */
 const slowly = { backoff: { initial: 60, jitter: 'none' as const } }
-
-/** Nobody listens there. */
-async function closedPort(): Promise<string> {
-  await using origin = await busy()
-  return origin.url
-}
 
 const classes = {
   Node: { OneRequest: Request, OneFormData: FormData },
@@ -257,7 +253,7 @@ test('a body that is an iterator, or an object of no known kind, is sent once', 
 })
 
 test('streams that a function made and that no request took are destroyed', async () => {
-  const url = await closedPort()
+  const { url } = await refused()
   await using client = retrying()
   const made: Readable[] = []
   const body = (): never => {
@@ -287,8 +283,7 @@ test('a body that is made too late is destroyed', async () => {
 
 test('what a function made is destroyed when the answer comes before it is sent', async () => {
   const server = http.createServer((_, response) => response.writeHead(503).end('early'))
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
+  await using listening = await listen(server)
   const made: Readable[] = []
   {
     await using client = retrying()
@@ -298,7 +293,7 @@ test('what a function made is destroyed when the answer comes before it is sent'
       made.push(stream)
       return stream as never
     }
-    const response = await client.fetch(`http://127.0.0.1:${port}/`, { method: 'PUT', body })
+    const response = await client.fetch(listening.url, { method: 'PUT', body })
     expect(response.status).toBe(503)
     await response.body?.cancel()
     expect(made).toHaveLength(3)
@@ -308,12 +303,10 @@ test('what a function made is destroyed when the answer comes before it is sent'
     )
   }
   await until(() => made.every((stream) => stream.destroyed), 'all are destroyed')
-  server.closeAllConnections()
-  server.close()
 })
 
 test('a stream whose call has failed is refused, whatever the failure, and named as the reason', async () => {
-  const url = await closedPort()
+  const { url } = await refused()
   await using client = retrying()
   const stream = new Blob(['content']).stream()
   const error = await client

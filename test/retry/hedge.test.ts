@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { type Client, type ClientOptions, TimeoutError } from '../../src/index.ts'
 import { testClient } from '../support/client.ts'
 import { createOrigin, type Origin, type Reply } from '../support/origin.ts'
+import { watchTimers } from '../support/timers.ts'
 import { until } from '../support/until.ts'
 
 const after = 40
@@ -36,6 +37,15 @@ async function answer(reply: Held | undefined, body: string, status = 200): Prom
 const second = (origin: { replies: Held[] }): Promise<void> =>
   until(() => origin.replies.length === 2, 'the second request is sent')
 
+/** A call that is hedged: had one that came before it been due, it would have been sent by now. */
+async function hedgesAnother(client: Client, origin: Origin & { replies: Held[] }): Promise<void> {
+  const call = client.fetch(`${origin.url}/another`)
+  const sent = (): Held[] => origin.replies.filter((_, at) => origin.seen[at]?.path === '/another')
+  await until(() => sent().length === 2, 'another call is hedged')
+  for (const reply of sent()) await answer(reply, 'another')
+  expect(await (await call).text()).toBe('another')
+}
+
 test('a request without an answer is sent again on another connection, and the first answer wins', async () => {
   await using origin = await held()
   await using client = hedging()
@@ -67,10 +77,10 @@ test('an answer in time is all there is', async () => {
   await using origin = await createOrigin((_, reply) =>
     reply.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'),
   )
-  const due = 500
-  await using client = hedging({ hedge: { after: due } })
+  await using client = hedging({ hedge: { after: 50_000 } })
+  using timers = watchTimers(50_000, 50_000)
   for (let call = 0; call < 3; call++) await (await client.fetch(origin.url)).text()
-  await new Promise((resolve) => setTimeout(resolve, due * 2))
+  expect([timers.made(), timers.pending()]).toEqual([3, 0])
   expect(origin.seen).toHaveLength(3)
   expect(client.stats().retries.hedged).toBe(0)
 })
@@ -84,8 +94,11 @@ test('what must not be done twice is sent once: POST, and a body that is a strea
     client.fetch(origin.url, { method: 'PUT', body: stream, duplex: 'half' }),
   ]
   await second(origin)
-  await new Promise((resolve) => setTimeout(resolve, after * 3))
-  expect(origin.replies).toHaveLength(2)
+  await hedgesAnother(client, origin)
+  expect(origin.seen.map(({ method, path }) => method + path).join(' ')).toBe(
+    'POST/ PUT/ GET/another GET/another',
+  )
+  expect(client.stats().retries.hedged).toBe(1)
   for (const reply of origin.replies) await answer(reply, 'ok')
   for (const call of calls) expect(await (await call).text()).toBe('ok')
 })
@@ -107,7 +120,7 @@ test('a server that fails does not win while the other request may do better', a
   const call = client.fetch(origin.url)
   await second(origin)
   await answer(origin.replies[0], 'x'.repeat(100_000), 503)
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await until(() => client.stats().bodies.open === 1, 'its answer is here')
   await answer(origin.replies[1], 'fine')
   expect(await (await call).text()).toBe('fine')
 })
@@ -128,7 +141,7 @@ test('when both fail, the last one is what the caller gets, and the other is giv
 test('a request that fails before the second one is due is not hedged', async () => {
   await using origin = await createOrigin((_, reply) => reply.reset())
   // Far longer than it takes to fail, however slow the machine.
-  const due = 3_000
+  const due = 10_000
   await using client = hedging({ hedge: { after: due } })
   const started = performance.now()
   await expect(client.fetch(origin.url)).rejects.toThrow('fetch failed')
@@ -189,8 +202,10 @@ test('hedged requests are paid for by the budget of the retries', async () => {
   await using client = hedging({ connections: 40, retry: { maxAttempts: 1, budget: { share: 0, floor: 3 } } })
   const calls = Array.from({ length: 10 }, () => client.fetch(origin.url))
   await until(() => origin.replies.length === 13, 'three are hedged')
-  await new Promise((resolve) => setTimeout(resolve, after * 2))
-  expect(origin.replies).toHaveLength(13)
+  await using other = hedging()
+  await hedgesAnother(other, origin)
+  expect(origin.seen.filter(({ path }) => path === '/')).toHaveLength(13)
+  expect(client.stats().retries.hedged).toBe(3)
   for (const reply of origin.replies) await answer(reply, 'ok')
   for (const call of calls) expect(await (await call).text()).toBe('ok')
 })
@@ -201,14 +216,15 @@ test('hedged attempts are retried like others, and hedge: false takes it away fo
   const call = client.fetch(origin.url)
   await second(origin)
   for (const reply of origin.replies) await answer(reply, 'no', 503)
-  await until(() => origin.replies.length === 3, 'the next attempt is sent')
-  await answer(origin.replies[2], 'yes')
+  await until(() => origin.replies.length >= 3, 'the next attempt is sent')
+  // It may be hedged already.
+  for (const reply of origin.replies.slice(2)) await answer(reply, 'yes')
   expect(await (await call).text()).toBe('yes')
-  const single = client.fetch(origin.url, { hedge: false })
-  await until(() => origin.replies.length >= 4, 'it is sent')
-  const { length } = origin.replies
-  await new Promise((resolve) => setTimeout(resolve, after * 2))
-  expect(origin.replies).toHaveLength(length)
-  await answer(origin.replies.at(-1), 'one')
+  const single = client.fetch(`${origin.url}/single`, { hedge: false })
+  const sent = (): number[] => origin.seen.flatMap(({ path }, at) => (path === '/single' ? [at] : []))
+  await until(() => sent().length === 1, 'it is sent')
+  await hedgesAnother(client, origin)
+  expect(sent()).toHaveLength(1)
+  await answer(origin.replies[sent()[0] as number], 'one')
   expect(await (await single).text()).toBe('one')
 })

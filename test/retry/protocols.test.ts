@@ -8,6 +8,7 @@ import { type Client, type ClientOptions, fetch } from '../../src/index.ts'
 import { testClient } from '../support/client.ts'
 import { createHttp2Origin, tls } from '../support/h2.ts'
 import { createOrigin, type Reply, type Seen } from '../support/origin.ts'
+import { refused } from '../support/refused.ts'
 import { until } from '../support/until.ts'
 import { forgetsBodies } from '../support/forgotten.ts'
 
@@ -129,9 +130,7 @@ test('a redirect that ends in a failure is followed again from its beginning, on
 })
 
 test('a redirect to a host that refuses is tried again; one that may not be followed is not', async () => {
-  await using gone = await createOrigin((_, reply) => reply.write(status(200)))
-  const { url } = gone
-  await gone.close()
+  const { url } = await refused()
   await using origin = await createOrigin((_, reply) => reply.write(status(302, 0, `location: ${url}\r\n`)))
   await using client = testClient({ retry })
   await expect(client.fetch(origin.url)).rejects.toMatchObject({
@@ -276,7 +275,7 @@ test('the long lane: an attempt without headers is cut and tried again, and its 
   await using origin = await createOrigin((_, reply) =>
     origin.seen.length === 1 ? until(() => !reply.isOpen, 'it is cut') : reply.write(status(200, 2)),
   )
-  await using client = testClient({ retry, timeout: { attempt: 200, total: 20_000 } })
+  await using client = testClient({ retry, timeout: { attempt: 1_000, total: 20_000 } })
   const response = await client.fetch(origin.url, { window: null })
   expect(await response.text()).toBe('xx')
   expect(origin.seen).toHaveLength(2)

@@ -20,6 +20,12 @@ export function testClient(options: ClientOptions = {}): Client & AsyncDisposabl
   }
 }
 
+/** Names of the lanes and what sends a call to each: undici itself has to do the second, for a reason that changes nothing. */
+export const bothLanes = [
+  ['short lane', {}],
+  ['long lane', { cache: 'no-cache' }],
+] as const satisfies [string, RequestInit][]
+
 /** The body of a small answer: proof that the client still works. */
 export async function works(client: Client, url: string): Promise<void> {
   expect(await (await client.fetch(`${url}/ok`)).text()).toBe('ok')

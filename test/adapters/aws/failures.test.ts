@@ -1,7 +1,5 @@
 /** What fails, fails as with the SDK's own handler: the same names, codes and attempts. */
-import { createServer } from 'node:net'
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import {
   GetObjectCommand,
@@ -15,6 +13,7 @@ import { type AwsRequest, awsRequestHandler } from '../../../src/adapters/aws.ts
 import { createClient } from '../../../src/index.ts'
 import { testClient } from '../../support/client.ts'
 import { createOrigin, type Reply, type Script } from '../../support/origin.ts'
+import { refused } from '../../support/refused.ts'
 import { until } from '../../support/until.ts'
 import { bucket as Bucket, handlers, plain, sdk, tell } from './support.ts'
 
@@ -117,21 +116,18 @@ const look = (outcome: unknown): unknown => {
 }
 
 test('a refused connection is retried, and is told as ECONNREFUSED', async () => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
+  const { host, port, url } = await refused()
   for (const handler of handlers) {
-    await using own = sdk(handler, `http://127.0.0.1:${port}`)
+    await using own = sdk(handler, url)
     const error = await get(own.s3).catch((error: unknown) => error)
     expect(error).toMatchObject({
       name: 'Error',
       code: 'ECONNREFUSED',
       syscall: 'connect',
-      address: '127.0.0.1',
+      address: host,
       port,
       $metadata: { attempts: 3 },
-      message: `connect ECONNREFUSED 127.0.0.1:${port}`,
+      message: `connect ECONNREFUSED ${host}:${port}`,
     })
   }
 })
@@ -239,11 +235,11 @@ test('a signal that has nothing but onabort works as well, until the body has en
 
 const limits: Record<string, [object, object, Answer]> = {
   'requestTimeout before the headers': [
-    { requestTimeout: 60, throwOnRequestTimeout: true },
-    { requestTimeout: 60 },
+    { requestTimeout: 500, throwOnRequestTimeout: true },
+    { requestTimeout: 500 },
     never,
   ],
-  'socketTimeout before the headers': [{ socketTimeout: 60 }, { socketTimeout: 60 }, never],
+  'socketTimeout before the headers': [{ socketTimeout: 500 }, { socketTimeout: 500 }, never],
 }
 for (const [name, [own, ours, answer]] of Object.entries(limits)) {
   test(`${name}: a TimeoutError in as many attempts`, async () => {

@@ -24,8 +24,11 @@ forgetsBodies()
 const MiB = 1024 * 1024
 const object = { Bucket, Key: 'key' }
 const hung = Symbol('hung')
-const within = (ms: number, promise: Promise<unknown>): Promise<unknown> =>
-  Promise.race([promise, new Promise((resolve) => setTimeout(resolve, ms, hung))])
+async function within(ms: number, promise: Promise<unknown>): Promise<unknown> {
+  const { promise: late, resolve } = Promise.withResolvers()
+  const timer = setTimeout(resolve, ms, hung)
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
+}
 
 async function unread(own: Sdk, calls: number): Promise<number> {
   const kept: unknown[] = []
@@ -152,7 +155,7 @@ test('a body that does not match its checksum fails its reader', async () => {
 
 test('FetchHttpHandler on client.fetch: the same for who has one already', async () => {
   await using storage = await startS3()
-  await using client = testClient({ connections: 4 })
+  await using client = testClient({ connections: 3 })
   const requestHandler = new FetchHttpHandler({ customFetch: client.fetch })
   await using own = sdk('the SDK’s own', storage.url, { ...plain, requestHandler })
   await own.s3.send(new PutObjectCommand({ ...object, Body: pattern(MiB) }))

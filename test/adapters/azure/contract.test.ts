@@ -5,8 +5,8 @@ import { Agent } from 'undici'
 import { describe, expect, test } from 'vitest'
 import { azureHttpClient } from '../../../src/adapters/azure.ts'
 import { createClient } from '../../../src/index.ts'
-import { nobody } from '../../libraries/support.ts'
 import { createOrigin, type Script } from '../../support/origin.ts'
+import { refused } from '../../support/refused.ts'
 import { until } from '../../support/until.ts'
 import { bytesOf, expectOfBoth, type Run, sender, whole, withOurs, withTheirs } from './both.ts'
 import { outcomeOf } from './outcome.ts'
@@ -447,7 +447,7 @@ describe('ends', () => {
   })
 
   test('a refused connection and one that is reset or closed before its headers have the codes of Node', async () => {
-    const address = await nobody()
+    const { url: address } = await refused()
     await expectOfBoth(silent, (send) => outcomeOf(() => send({ url: address })), restError('ECONNREFUSED'))
     const resets: Script = (_, reply) => reply.reset()
     await expectOfBoth(resets, (send) => outcomeOf(send), restError('ECONNRESET'))
@@ -460,7 +460,8 @@ describe('ends', () => {
       seen.path === '/half' ? half(seen, reply) : undefined,
     )
     const dispatcher = new Agent({ headersTimeout: 100, bodyTimeout: 100 })
-    const send = sender(azureHttpClient(createClient({ dispatcher })), origin.url)
+    await using client = createClient({ dispatcher })
+    const send = sender(azureHttpClient(client), origin.url)
     expect(await outcomeOf(send)).toEqual(restError('ETIMEDOUT'))
     const { readableStreamBody } = await send({ url: `${origin.url}/half`, streamResponseStatusCodes: every })
     const error = await bytesOf(readableStreamBody).catch(

@@ -4,8 +4,8 @@ import path from 'node:path'
 import { isRestError } from '@azure/core-rest-pipeline'
 import { expect, test, vi } from 'vitest'
 import { azureHttpClient } from '../../../src/adapters/azure.ts'
-import { nobody } from '../../libraries/support.ts'
 import { testClient } from '../../support/client.ts'
+import { refused } from '../../support/refused.ts'
 import { sender } from './both.ts'
 
 test('importing it and sending with it loads no Azure package', () => {
@@ -39,7 +39,7 @@ test('without @azure/core-rest-pipeline, an error is a RestError by its name, wi
     throw new Error('Cannot find package')
   })
   await using client = testClient()
-  const url = await nobody()
+  const { url } = await refused()
   const error = (await sender(
     azureHttpClient(client),
     url,

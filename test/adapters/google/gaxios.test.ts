@@ -97,7 +97,7 @@ async function play(options: GaxiosOptions): Promise<Record<string, unknown>> {
 }
 
 test('every call ends as with the fetch that gaxios brings along', async () => {
-  await using client = testClient({ connections: 4 })
+  await using client = testClient({ connections: 2 })
   const expected = await play({})
   expect(expected).toMatchObject({
     'a download as bytes': { isWhole: true },

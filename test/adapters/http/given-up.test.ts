@@ -3,6 +3,7 @@ import diagnostics from 'node:diagnostics_channel'
 import http, { type ClientRequest, type IncomingMessage } from 'node:http'
 import { expect, test } from 'vitest'
 import type { BodyEvent, ConnectionEvent } from '../../../src/index.ts'
+import { listen } from '../../support/listen.ts'
 import { createOrigin } from '../../support/origin.ts'
 import { serveShapes } from '../../support/shapes.ts'
 import { socketsInTimeWait } from '../../support/sockets.ts'
@@ -136,8 +137,8 @@ test('a drain that fails harms nobody', async () => {
 
 test('a request whose body is still being sent is closed when its response is given up', async () => {
   const server = http.createServer((_, response) => response.writeHead(413).end('x'.repeat(1000)))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
+  await using listening = await listen(server)
+  const { port } = listening
   await using agent = testAgent()
   const request = http.request({ port, host: '127.0.0.1', method: 'POST', agent })
   request.on('error', () => {})
@@ -150,18 +151,15 @@ test('a request whose body is still being sent is closed when its response is gi
   response.destroy()
   await until(() => agent.stats().sockets.open === 0, 'closed')
   expect(agent.stats().bodies.reasons).toEqual({ unreusable: 1 })
-  server.close()
 })
 
 test('a response to a request that is still being sent is freed once that is done', async () => {
-  let connections = 0
   const server = http.createServer((incoming, response) => {
     if (incoming.method === 'POST') response.end('x'.repeat(1000))
     else response.end('ok')
   })
-  server.on('connection', () => connections++)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
+  await using listening = await listen(server)
+  const { port } = listening
   await using agent = testAgent()
   const request = http.request({ port, host: '127.0.0.1', method: 'POST', agent })
   request.write('part of it')
@@ -169,9 +167,8 @@ test('a response to a request that is still being sent is freed once that is don
   await until(() => response.complete, 'arrived')
   request.end('the rest')
   await works(agent, `http://127.0.0.1:${port}`)
-  expect(connections).toBe(1)
+  expect(listening.accepted).toBe(1)
   expect((await read(response)).length).toBe(1000)
-  server.close()
 })
 
 test('a response nobody listens for is given up within the same limits', async () => {

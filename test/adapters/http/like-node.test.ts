@@ -6,15 +6,12 @@ import { expect, test } from 'vitest'
 import { DrainedAgent } from '../../../src/adapters/node-http.ts'
 import { createOrigin } from '../../support/origin.ts'
 import { pattern, serveShapes } from '../../support/shapes.ts'
+import { turns } from '../../support/timers.ts'
 import { until } from '../../support/until.ts'
 import { read, testAgent } from './support/agents.ts'
 import { forgetsBodies } from '../../support/forgotten.ts'
 
 forgetsBodies()
-
-const turns = async (count: number): Promise<void> => {
-  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve))
-}
 
 type Act = (request: ClientRequest, response: IncomingMessage) => unknown
 /** What has arrived whole is treated, unless `now`. */

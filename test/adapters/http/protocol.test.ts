@@ -6,6 +6,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { finished } from 'node:stream'
 import { expect, test } from 'vitest'
 import { createOrigin } from '../../support/origin.ts'
+import { createGate } from '../../support/parts.ts'
 import { pattern, serveShapes } from '../../support/shapes.ts'
 import { until } from '../../support/until.ts'
 import { get, read, testAgent, works } from './support/agents.ts'
@@ -257,16 +258,23 @@ for (const [scheduling, expected] of [
   ['fifo', 0],
 ] as const) {
   test(`scheduling ${scheduling}: the connection node:http would take`, async () => {
-    await using origin = await createOrigin(serveShapes)
+    const gate = createGate()
+    await using origin = await createOrigin(async (seen, reply) => {
+      if (seen.path.endsWith('?second')) await gate.wait()
+      return serveShapes(seen, reply)
+    })
     await using agent = testAgent({ maxSockets: 2, scheduling })
-    const [first, second] = await Promise.all([
+    const asked = [
       get(`${origin.url}/one%20byte`, { agent }),
-      get(`${origin.url}/one%20byte`, { agent }),
-    ])
-    const ports = [first, second].map(({ request }) => request.socket?.localPort)
+      get(`${origin.url}/one%20byte?second`, { agent }),
+    ] as const
+    const first = await asked[0]
     await read(first.response)
-    await until(() => agent.stats().sockets.idle >= 1, 'first free')
+    await until(() => agent.stats().sockets.idle === 1, 'first free')
+    await gate.open()
+    const second = await asked[1]
     await read(second.response)
+    const ports = [first, second].map(({ request }) => request.socket?.localPort)
     await until(() => agent.stats().sockets.idle === 2, 'both free')
     const { request, response } = await get(`${origin.url}/one%20byte`, { agent })
     expect(ports.indexOf(request.socket?.localPort)).toBe(expected)

@@ -118,17 +118,19 @@ for (const [how, reader] of Object.entries(readers)) {
   test(`${how} is a reader: never taken from`, async () => {
     isDone = false
     await using origin = await createOrigin(serveShapes)
-    await using agent = testAgent({ maxSockets: 1, drain: { stall: 10 } })
+    await using agent = testAgent({ maxSockets: 2, drain: { stall: 10 } })
     const { response } = await get(`${origin.url}/64%20MiB`, { agent })
     response.on('error', () => {})
     void reader(response)
-    const waits = works(agent, origin.url)
-    await new Promise((resolve) => setTimeout(resolve, 100))
-    expect(agent.stats().requests.waiting).toBe(1)
-    expect(agent.stats().bodies).toMatchObject({ drained: 0, closed: 0 })
+    // Younger, so that the other would be taken first if it could be.
+    const untouched = await get(`${origin.url}/64%20MiB`, { agent })
+    await works(agent, origin.url)
+    expect(agent.stats().bodies).toMatchObject({ drained: 0, closed: 1 })
+    await expect(read(untouched.response).then(({ length }) => length)).rejects.toBeInstanceOf(
+      BodyReclaimedError,
+    )
     isDone = true
     response.destroy()
-    await waits
   })
 }
 
@@ -152,11 +154,11 @@ test('maxSockets lowered later is the limit from then on', async () => {
 test('maxSockets raised later to no limit: making a connection is no waiting, and nothing is taken back for it', async () => {
   await using origin = await createOrigin(serveShapes)
   // Longer than a busy machine takes to connect.
-  await using agent = testAgent({ maxSockets: 2, drain: { stall: 500 } })
+  await using agent = testAgent({ maxSockets: 2, drain: { stall: 2_000 } })
   agent.maxSockets = Infinity
   const kept: IncomingMessage[] = []
   for (let i = 0; i < 2; i++) kept.push((await get(`${origin.url}/64%20MiB`, { agent })).response)
-  await new Promise((resolve) => setTimeout(resolve, 600))
+  await new Promise((resolve) => setTimeout(resolve, 2_100))
   for (let i = 0; i < 5; i++) kept.push((await get(`${origin.url}/64%20MiB`, { agent })).response)
   expect(agent.stats().bodies).toMatchObject({ open: 7, closed: 0 })
   for (const response of kept) response.destroy()
@@ -166,7 +168,11 @@ test('without anybody waiting nothing is taken back', async () => {
   await using origin = await createOrigin(serveShapes)
   await using agent = testAgent({ maxSockets: 2, drain: { stall: 10 } })
   const { response } = await get(`${origin.url}/64%20MiB`, { agent })
-  await new Promise((resolve) => setTimeout(resolve, 60))
+  // Younger, and taken: somebody waits.
+  await using other = testAgent({ maxSockets: 1, drain: { stall: 10 } })
+  await get(`${origin.url}/64%20MiB`, { agent: other })
+  await works(other, origin.url)
+  expect(other.stats().bodies.closed).toBe(1)
   await works(agent, origin.url)
   expect((await buffer(response)).length).toBe(64 * 1024 * 1024)
 })

@@ -3,6 +3,7 @@ import type { http as Http, HttpResponse as Answer } from 'msw'
 import type { SetupServer, setupServer as SetUp } from 'msw/node'
 import { beforeAll, expect, test } from 'vitest'
 import { createOrigin } from '../../support/origin.ts'
+import { refused } from '../../support/refused.ts'
 import { serveShapes } from '../../support/shapes.ts'
 import { lateBound, url } from './late-bound.ts'
 
@@ -48,6 +49,9 @@ export function isAnsweredBy(
   }
 
   test('once it is closed, nothing is mocked', async () => {
+    const { url } = await refused()
+    server.use(http.get(url, () => HttpResponse.text('mocked')))
+    for (const fetch of Object.values(lateBound)) expect(await (await fetch(url)).text()).toBe('mocked')
     server.close()
     for (const fetch of Object.values(lateBound)) await expect(fetch(url)).rejects.toThrow('fetch failed')
   })

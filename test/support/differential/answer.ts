@@ -41,7 +41,7 @@ const location = fc.oneof(
   ),
   fc.constantFrom('//[bad', 'http://[', 'ftp://x.test/', 'data:,x', 'http://u:p@127.0.0.1:1/', undefined),
 )
-/** A redirect without a location has no body here: `test/fetch/known.test.ts` has what becomes of one. */
+/** A redirect without a location has no body here: `test/fetch/beyond-undici.test.ts` has what becomes of one. */
 const hop: fc.Arbitrary<HopSpec> = fc.oneof(
   {
     weight: 4,

@@ -136,7 +136,6 @@ async function startOnce(kind: Kind, settings: Settings): Promise<Server> {
 
 async function answers(port: number, child: ChildProcess): Promise<void> {
   for (const deadline = performance.now() + patience; performance.now() < deadline; await setTimeout(10)) {
-    if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`)
     const socket = net.connect(port, '127.0.0.1')
     // No request: nothing that would be passed on. It is answered with 400, or with FIN.
     socket.end('?\r\n\r\n')
@@ -145,6 +144,8 @@ async function answers(port: number, child: ChildProcess): Promise<void> {
       socket.once('error', () => resolve(false)).setTimeout(1_000, () => resolve(false))
     })
     socket.destroy()
+    // Somebody else may have taken the port: then it is he who answers, and the server that ends.
+    if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`)
     if (isThere) return
   }
   throw new Error(`port ${port} does not answer after ${patience} ms`)
