@@ -30,18 +30,25 @@ export interface Plan {
   readonly seconds: number
 }
 
-/** Pairs of the same two in a row, before others have their turn; after a turn of each, all go on in new processes. */
+/** Pairs of the same two in a row, before others have their turn. */
 const inRow = 10
 
 /**
- * What one process has compiled, and how its memory lies, makes it up to a fifth faster or slower than another one of the same code:
- * each turn has processes of its own.
+ * What one process has compiled, and how its memory lies, makes it up to a fifth faster or slower than another one of the same code: the
+ * two of each turn are new ones. No other is there meanwhile, since even idle ones slow this machine down.
  */
 export async function measure(origin: Origin, plan: Plan): Promise<Rates> {
   const rounds = new Map<string, Round[]>([plan.reference, ...plan.clients].map((client) => [client, []]))
   const errors = new Map<string, string>()
-  for (let left = plan.rounds; left > 0; left -= inRow)
-    await takeTurn(origin, plan, Math.min(inRow, left), rounds, errors)
+  for (let left = plan.rounds; left > 0; left -= inRow) {
+    for (const client of plan.clients) {
+      const failed = await takeTurn(origin, plan, client, Math.min(inRow, left), (beside, own) => {
+        rounds.get(plan.reference)?.push(beside)
+        rounds.get(client)?.push(own)
+      })
+      if (failed !== undefined) errors.set(...failed)
+    }
+  }
   return Object.fromEntries(
     [...rounds].map(([client, found]) => {
       const error = errors.get(client)
@@ -50,62 +57,51 @@ export async function measure(origin: Origin, plan: Plan): Promise<Rates> {
   )
 }
 
-/** In every other pair the reference comes second. */
+/** Returns who has failed, and why. */
 async function takeTurn(
   origin: Origin,
-  { clients, reference, ...plan }: Plan,
+  plan: Plan,
+  client: string,
   pairs: number,
-  rounds: ReadonlyMap<string, Round[]>,
-  errors: Map<string, string>,
-): Promise<void> {
-  const workers = new Map<string, Worker>()
-  const { atOnce, seconds } = plan
+  onPair: (beside: Round, own: Round) => void,
+): Promise<[client: string, error: string] | undefined> {
+  const { reference, atOnce, seconds } = plan
+  const workers = { reference: startWorker('child.ts'), client: startWorker('child.ts') }
+  let current = reference
 
-  async function attempt(client: string, what: () => Promise<void>): Promise<void> {
-    try {
-      await what()
-    } catch (error) {
-      errors.set(client, messageOf(error))
-    }
+  async function prepare(worker: Worker, name: string): Promise<void> {
+    current = name
+    await worker.ask({ ...plan, kind: 'prepare', client: name })
+    // Until everything that matters has been compiled by V8's last compiler, whichever client has more of it.
+    await worker.ask({ kind: 'rate', atOnce, seconds: warmUp })
   }
 
-  for (const client of rounds.keys()) {
-    const worker = startWorker('child.ts')
-    workers.set(client, worker)
-    await attempt(client, async () => {
-      await worker.ask({ ...plan, kind: 'prepare', client })
-      // Until everything that matters has been compiled by V8's last compiler, whichever client has more of it.
-      await worker.ask({ kind: 'rate', atOnce, seconds: warmUp })
-    })
-  }
-
-  async function slice(client: string): Promise<Round> {
+  async function slice(worker: Worker, name: string): Promise<Round> {
+    current = name
     const before = (await origin.counts()).cpu
     const started = performance.now()
-    const worker = workers.get(client) as Worker
     const rate = await worker.ask<Rate>({ kind: 'rate', atOnce, seconds })
     const elapsed = (performance.now() - started) * 1_000
     return { ...rate, originBusy: ((await origin.counts()).cpu - before) / elapsed, beside: undefined }
   }
 
-  async function pair(client: string, isForth: boolean): Promise<[Round, Round] | undefined> {
-    const slices = new Map<string, Round>()
-    for (const each of isForth ? [reference, client] : [client, reference])
-      if (!errors.has(each)) await attempt(each, async () => void slices.set(each, await slice(each)))
-    const [beside, own] = [slices.get(reference), slices.get(client)]
-    return beside && own && [beside, { ...own, beside }]
-  }
-
-  for (const client of clients) {
-    // One that has been idle finds caches cold, which the reference never does: the first pair counts for nothing.
-    await pair(client, true)
+  try {
+    await prepare(workers.reference, reference)
+    await prepare(workers.client, client)
     for (let done = 0; done < pairs; done++) {
-      const [beside, own] = (await pair(client, done % 2 === 0)) ?? []
-      if (beside !== undefined) rounds.get(reference)?.push(beside)
-      if (own !== undefined) rounds.get(client)?.push(own)
+      // In every other pair the reference comes second.
+      const isForth = done % 2 === 0
+      const first = isForth ? await slice(workers.reference, reference) : undefined
+      const own = await slice(workers.client, client)
+      const beside = first ?? (await slice(workers.reference, reference))
+      onPair(beside, { ...own, beside })
     }
+    return undefined
+  } catch (error) {
+    return [current, messageOf(error)]
+  } finally {
+    await Promise.all([workers.reference.stop(), workers.client.stop()])
   }
-  await Promise.all([...workers.values()].map((worker) => worker.stop()))
 }
 
 /** Small JSON from an origin of its own, 50 calls at once. */
