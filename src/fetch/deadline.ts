@@ -1,9 +1,15 @@
 /** The time limits of one call: one timer, moved when it fires and not before, since almost every call ends in time. */
+import type { Dispatcher } from 'undici'
 import type { Phase } from '../errors.ts'
 import type { Timeouts } from '../options.ts'
+import { longestTimer } from '../options/check.ts'
 
-/** Milliseconds a timer counts; one that is longer fires at once. */
-const longest = 2_147_483_647
+/** Takes undici's own limits out of the way of ours: they would end a call sooner than a longer one. Changes `opts`. */
+export function liftLimits(opts: Dispatcher.DispatchOptions, timeouts: Timeouts): Dispatcher.DispatchOptions {
+  if (timeouts.headers !== undefined) opts.headersTimeout = 0
+  if (timeouts.body !== undefined) opts.bodyTimeout = 0
+  return opts
+}
 
 type Limited = Exclude<Phase, 'connect' | 'attempt' | 'total'>
 
@@ -72,7 +78,7 @@ export class Deadline {
     this.#fires = due
     // Half a millisecond more: timers round down.
     const wait = Math.max(0, due - performance.now()) + 0.5
-    this.#timer = setTimeout(() => this.#onTimer(), Math.min(wait, longest)).unref()
+    this.#timer = setTimeout(() => this.#onTimer(), Math.min(wait, longestTimer)).unref()
   }
 
   #onTimer(): void {

@@ -6,7 +6,7 @@ import type { Dispatcher } from 'undici'
 import type { Trace, Traced } from '../call-site.ts'
 import type { Timeouts } from '../options.ts'
 import type { ArrivalAware, QueueAware } from '../queued.ts'
-import type { Deadline } from './deadline.ts'
+import { type Deadline, liftLimits } from './deadline.ts'
 
 type Controller = Dispatcher.DispatchController
 type Handler = Dispatcher.DispatchHandler
@@ -206,18 +206,13 @@ class GuardedHandler implements Handler, QueueAware, ArrivalAware, Traced {
 }
 
 /** `dispatcher` with the bodies of one call behind `gate`, and with our time limits instead of undici's own. */
-export function behind(gate: Gate, dispatcher: Dispatcher, timeouts: Timeouts = {}): Dispatcher {
-  // undici's own would end a call sooner than a longer limit of ours.
-  const own = {
-    ...(timeouts.headers !== undefined && { headersTimeout: 0 }),
-    ...(timeouts.body !== undefined && { bodyTimeout: 0 }),
-  }
-  const hasOwn = Object.keys(own).length > 0
+export function behind(gate: Gate, dispatcher: Dispatcher, timeouts: Timeouts | undefined): Dispatcher {
   return Object.create(dispatcher, {
     dispatch: {
       value: (opts: Dispatcher.DispatchOptions, handler: Handler) => {
         gate.origin = String(opts.origin)
-        return dispatcher.dispatch(hasOwn ? { ...opts, ...own } : opts, new GuardedHandler(gate, handler))
+        const limited = timeouts === undefined ? opts : liftLimits({ ...opts }, timeouts)
+        return dispatcher.dispatch(limited, new GuardedHandler(gate, handler))
       },
     },
   }) as Dispatcher

@@ -3,8 +3,10 @@
  * `[object FormData]`.
  */
 import { type fetch, FormData as UndiciFormData, Request as UndiciRequest } from 'undici'
+import { isRequest, isTagged } from './classes.ts'
 import type { FetchInit } from './fetch.ts'
-import { atHand, ours } from './request.ts'
+import { members } from './init.ts'
+import { atHand } from './request.ts'
 import { signalOf } from './signals.ts'
 
 export type UndiciInput = Parameters<typeof fetch>[0]
@@ -26,37 +28,6 @@ export async function withForeignParts(
   return [input, own]
 }
 
-/** The members of an init that fetch knows, inherited ones too: an init may be a Request. */
-export const members = [
-  'method',
-  'headers',
-  'body',
-  'referrer',
-  'referrerPolicy',
-  'mode',
-  'credentials',
-  'cache',
-  'redirect',
-  'integrity',
-  'keepalive',
-  'signal',
-  'window',
-  'duplex',
-  'priority',
-] as const
-
-/** A copy that may be changed; of an init that is a Request, too, whose members are inherited. */
-export function spread(init: FetchInit | null = {}): FetchInit {
-  if (init === null) return {}
-  const prototype: unknown = Object.getPrototypeOf(init)
-  if (prototype === null || prototype === Object.prototype) return { ...init }
-  const given = init as Record<string, unknown>
-  const inherited = [...members, ...ours, 'dispatcher']
-    .map((name) => [name, given[name]] as const)
-    .filter(([, value]) => value !== undefined)
-  return { ...init, ...(Object.fromEntries(inherited) as FetchInit) }
-}
-
 function known(init: FetchInit | undefined): UndiciInit {
   if (init === undefined || init === null) return {}
   // Refused by undici, in its own words.
@@ -68,16 +39,6 @@ function known(init: FetchInit | undefined): UndiciInit {
   }
   return own
 }
-
-const isTagged = (value: unknown, tag: string): boolean =>
-  Object.prototype.toString.call(value) === `[object ${tag}]`
-
-/** Of any copy of the class: undici's, Node's, or another. */
-export const isRequest = (input: unknown): input is Request => isTagged(input, 'Request')
-
-/** Neither Node's nor undici's. */
-export const isForeignRequest = (input: Request): boolean =>
-  !(input instanceof Request || (input as unknown) instanceof UndiciRequest)
 
 function isForeignFormData(body: unknown): body is FormData {
   return isTagged(body, 'FormData') && !(body instanceof UndiciFormData)

@@ -10,7 +10,7 @@ import type { Timeouts } from '../options.ts'
 import type { ArrivalAware, QueueAware } from '../queued.ts'
 import { withoutFragment } from './address.ts'
 import { ResponseBody } from './body.ts'
-import type { Deadline } from './deadline.ts'
+import { type Deadline, liftLimits } from './deadline.ts'
 import { type Coding, readCodings } from './decode.ts'
 import { toWire } from './headers.ts'
 import { Incoming, type Owner } from './incoming.ts'
@@ -83,9 +83,7 @@ export class Hop implements Dispatcher.DispatchHandler, QueueAware, ArrivalAware
       headers: toWire(headers, place, isEmptyUpload ? 0 : (body?.length ?? null)),
       body: (body?.send() ?? null) as Dispatcher.DispatchOptions['body'] & {},
     }
-    // undici's own would end a call sooner than a longer limit of ours.
-    if (timeouts?.headers !== undefined) opts.headersTimeout = 0
-    if (timeouts?.body !== undefined) opts.bodyTimeout = 0
+    if (timeouts !== undefined) liftLimits(opts, timeouts)
     this.#call.deadline?.enter('queue')
     try {
       dispatch(opts, this)

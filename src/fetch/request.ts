@@ -8,6 +8,7 @@ import { getGlobalOrigin, Headers as UndiciHeaders } from 'undici'
 import { type Address, readAddress } from './address.ts'
 import type { FetchInit } from './fetch.ts'
 import { append, type HeaderList, noHeaders, readHeaders } from './headers.ts'
+import { unsent } from './init.ts'
 import { Rest } from './rest.ts'
 import { signalOf } from './signals.ts'
 
@@ -76,12 +77,6 @@ const methods: ReadonlyMap<unknown, string> = new Map(
   }),
 )
 
-/** Members of an init that are not for another fetch. */
-export const ours = ['timeout', 'retry', 'hedge', 'decompress'] as const
-
-/** Those that change nothing about what is sent. */
-const ownMembers: ReadonlySet<string> = new Set([...ours, 'dispatcher'])
-
 /** Most calls have none. */
 const noInit: Parts = {}
 
@@ -99,7 +94,7 @@ export function readRequest(
   if (typeof init !== 'object' || init === null || getGlobalOrigin() !== undefined) return undefined
   if (typeof input === 'string' || input instanceof URL) return read(String(input), init, defaults)
   // A Request of Node's own, as libraries make it. With an init on top it is a new one, which is not for us to make.
-  const isEmpty = Object.keys(init).every((key) => ownMembers.has(key))
+  const isEmpty = Object.keys(init).every((key) => unsent.has(key))
   if (!(input instanceof Request) || !isEmpty || input.referrer !== 'about:client') return undefined
   const { url, method, headers, body, redirect, mode, credentials, cache, integrity, referrerPolicy } = input
   if (input.bodyUsed) return undefined

@@ -1,5 +1,5 @@
 /** Signals that go on following others until they are collected themselves: Node lets go of what they follow. */
-import { Request as UndiciRequest } from 'undici'
+import { isForeignRequest } from './classes.ts'
 
 /** What a signal follows lives as long as the signal. */
 const followed = new WeakMap<AbortSignal, object>()
@@ -8,8 +8,7 @@ const followed = new WeakMap<AbortSignal, object>()
 export function signalOf(request: Request): AbortSignal {
   const { signal } = request
   // Others hand out the caller's own, which may live as long as the program.
-  if (request instanceof Request || (request as object) instanceof UndiciRequest)
-    followed.set(signal, request)
+  if (!isForeignRequest(request)) followed.set(signal, request)
   return signal
 }
 

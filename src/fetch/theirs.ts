@@ -2,8 +2,7 @@
 import { InvalidOptionError } from '../errors.ts'
 import { refuseUnseen } from '../options.ts'
 import { atOrigin, type CallDefaults, type FetchInit } from './fetch.ts'
-import { spread } from './globals.ts'
-import { ours } from './request.ts'
+import { ours, spread } from './init.ts'
 import type { RawHeaders } from './response.ts'
 import { signalOf } from './signals.ts'
 

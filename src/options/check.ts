@@ -17,8 +17,9 @@ export const isObject = (value: unknown): value is Record<string, unknown> => {
 }
 export const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
 /** Node's timers hold 31 bits of milliseconds; more would fire at once. */
+export const longestTimer = 2_147_483_647
 export const isTime = (value: unknown): boolean =>
-  typeof value === 'number' && value >= 0 && value <= 2_147_483_647 && !Number.isNaN(value)
+  typeof value === 'number' && value >= 0 && value <= longestTimer && !Number.isNaN(value)
 export const bytes: Check = { accepts: 'a whole number of bytes, 0 or more', ok: isCount }
 export const time: Check = { accepts: 'milliseconds from 0 to 2147483647', ok: isTime }
 export const boolean: Check = { accepts: 'true or false', ok: (value) => typeof value === 'boolean' }

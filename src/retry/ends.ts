@@ -2,9 +2,7 @@
  * What ends a call between its requests: its caller, the limit for everything, its client. Whatever it waits for then, it ends at once, with
  * the reason of whoever ended it, and nothing is left behind.
  */
-
-/** The longest wait Node's timers can hold: 24 days. */
-const longest = 2_147_483_647
+import { longestTimer } from '../options/check.ts'
 
 /** Who ends a call, and how. */
 export interface Ends {
@@ -29,7 +27,7 @@ export async function unlessEnded<T>(work: Promise<T>, { signal, closing, end, l
   closing.addEventListener('abort', onAbort)
   onAbort()
   const left = Math.max(0, end - performance.now())
-  const timer = left < longest ? setTimeout(() => reject(late()), left) : undefined
+  const timer = left < longestTimer ? setTimeout(() => reject(late()), left) : undefined
   work.then(resolve, reject)
   try {
     return await promise
@@ -43,7 +41,7 @@ export async function unlessEnded<T>(work: Promise<T>, { signal, closing, end, l
 /** Milliseconds, unless an end comes before. */
 export async function sleep(ms: number, ends: Ends): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, Math.min(ms, longest))
+  const timer = setTimeout(resolve, Math.min(ms, longestTimer))
   try {
     await unlessEnded(promise, ends)
   } finally {

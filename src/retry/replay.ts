@@ -4,8 +4,9 @@
  */
 import { types } from 'node:util'
 import { type Base, resolveAddress } from '../fetch/address.ts'
+import { isForeignRequest, isRequest } from '../fetch/classes.ts'
 import type { FetchInit } from '../fetch/fetch.ts'
-import { isForeignRequest, isRequest, spread } from '../fetch/globals.ts'
+import { spread } from '../fetch/init.ts'
 import { atHand, cancel, OwnBytes } from '../fetch/request.ts'
 import { signalOf } from '../fetch/signals.ts'
 import { withoutUndefined } from '../options/check.ts'

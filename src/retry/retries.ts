@@ -3,7 +3,7 @@ import { InvalidOptionError } from '../errors.ts'
 import type { GaveUp } from '../events.ts'
 import type { Base } from '../fetch/address.ts'
 import type { FetchInit } from '../fetch/fetch.ts'
-import { spread } from '../fetch/globals.ts'
+import { spread } from '../fetch/init.ts'
 import type { OwnedResponse } from '../fetch/response.ts'
 import { resolveCallTimeouts, type Timeouts } from '../options.ts'
 import {

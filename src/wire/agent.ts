@@ -26,10 +26,16 @@ export function createAgent(options: ResolvedClient): { dispatcher: Dispatcher; 
   return { dispatcher: new ProxyAgent({ ...behind, uri: String(proxy) }), owned: true }
 }
 
+/** The proxies of an environment, as undici reads it: a lower-case name comes first, and an empty one is none. */
+export function proxiesOf(env: NodeJS.ProcessEnv): { http: string | undefined; https: string | undefined } {
+  const http = env['http_proxy'] ?? env['HTTP_PROXY']
+  return { http, https: (env['https_proxy'] ?? env['HTTPS_PROXY']) || http }
+}
+
 /** undici takes options of the connection to a SOCKS proxy for a wish to speak TLS to it. */
-function refuseSocks({ env } = process): void {
-  const proxies = [env['http_proxy'] ?? env['HTTP_PROXY'], env['https_proxy'] ?? env['HTTPS_PROXY']]
-  if (proxies.some((each) => /^\s*socks5?:/i.test(each ?? '')))
+function refuseSocks(): void {
+  const { http, https } = proxiesOf(process.env)
+  if ([http, https].some((each) => /^\s*socks5?:/i.test(each ?? '')))
     throw new InvalidOptionError(
       'connect',
       "Option connect cannot be combined with proxy: 'env' where that is a SOCKS proxy",

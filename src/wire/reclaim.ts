@@ -1,4 +1,5 @@
 /** Untouched bodies that keep connections of one origin, and when the oldest are taken back: while others wait, and no more than they need. */
+import { longestTimer } from '../options/check.ts'
 
 /** A body that nobody has touched. */
 export interface Untouched {
@@ -6,9 +7,6 @@ export interface Untouched {
   readonly waitingSince: number
   reclaim(age: number): void
 }
-
-/** Milliseconds a timer counts; one that is longer fires at once. */
-const longest = 2_147_483_647
 
 /** What decides who is reclaimed. */
 export interface Demand {
@@ -70,7 +68,7 @@ export class Reclaim<B extends Untouched> {
       const due = Math.max(body.waitingSince, this.#demand.neededSince) + this.#demand.scope.stall
       if (due > now) {
         // One more millisecond: timers round down, and a review too early would only set the next.
-        this.#timer = setTimeout(() => this.#review(), Math.min(due - now + 1, longest))
+        this.#timer = setTimeout(() => this.#review(), Math.min(due - now + 1, longestTimer))
         // Whoever waits is owed a connection, and a paused one does not keep the process alive: without this timer it would just end.
         if (this.#demand.waiting === 0) this.rest()
         return

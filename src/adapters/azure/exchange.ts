@@ -69,6 +69,7 @@ export class Exchange implements Dispatcher.DispatchHandler, QueueAware {
     this.#unsent = options.body
     const timeout = this.#call?.timeout ?? 0
     const signal = this.#signal
+    // By whoever made the body, too.
     if (signal?.aborted === true) {
       this.#fail(new AbortError(aborted.before))
       return

@@ -5,6 +5,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import { InvalidOptionError } from '../../errors.ts'
 import { clientDefaults, type ClientOptions } from '../../options.ts'
+import { proxiesOf } from '../../wire/agent.ts'
 import type { AzureRequest, ProxySettings } from './request.ts'
 
 /** @throws InvalidOptionError naming the option, and what to do instead */
@@ -56,11 +57,8 @@ function refuseProxy(
   )
 }
 
-/** As undici reads it, for which a lower-case name comes first, and an empty one is none. */
 function fromEnvironment(target: string): URL | undefined {
-  const { env } = process
-  const http = env['http_proxy'] ?? env['HTTP_PROXY']
-  const https = (env['https_proxy'] ?? env['HTTPS_PROXY']) || http
+  const { http, https } = proxiesOf(process.env)
   const named = target.startsWith('https:') ? https : http
   return named === undefined ? undefined : (URL.parse(named) ?? undefined)
 }

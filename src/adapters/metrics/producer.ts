@@ -1,6 +1,6 @@
 /**
  * The same metrics as a MetricProducer, which a MetricReader of OpenTelemetry's SDK asks beside its own: times are kept in series here and
- * not in the SDK, which takes 2 µs and more for each value it records.
+ * not in the SDK, which does much more for each value (docs/benchmarks.md).
  */
 import { ValueType } from '@opentelemetry/api'
 import type {
